@@ -1,0 +1,219 @@
+//! Counter-based noise: every number is a pure function of (seed, image, step, purpose, index).
+//!
+//! Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) with key =
+//! seed and counter = (block, image, step, purpose); block `b` gives the elements `4b..4b+4`.
+//! Normals by Box–Muller in f64 with our own logarithm, sine and cosine (plain IEEE operations, no
+//! libm), so the bits are the same on every machine, for every thread count and batch position.
+
+/// What a stream of noise is for; streams of different purposes are independent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Purpose {
+    /// The picture a generation starts from.
+    Initial = 0,
+    /// Noise added during a stochastic sampler's step.
+    Step = 1,
+    /// Initial parameters of a model.
+    Parameters = 2,
+    /// Noise mixed into a training sample.
+    TrainingNoise = 3,
+    /// Flow times drawn for training.
+    TrainingTime = 4,
+    /// Which captions are dropped or chosen in training.
+    TrainingChoice = 5,
+    /// Order of the training data.
+    TrainingOrder = 6,
+    /// Changes made to training pictures.
+    Augmentation = 7,
+}
+
+/// Names one stream of random numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoiseAddress {
+    /// The user's seed.
+    pub seed: u64,
+    /// Index of the image (or sample, or parameter) under this seed.
+    pub image: u32,
+    /// Sampler or training step.
+    pub step: u32,
+    /// What the numbers are for.
+    pub purpose: Purpose,
+}
+
+/// Philox4x32-10: ten rounds over a 128-bit counter with a 64-bit key.
+pub fn philox(mut counter: [u32; 4], key: u64) -> [u32; 4] {
+    const M0: u64 = 0xD251_1F53;
+    const M1: u64 = 0xCD9E_8D57;
+    let (mut k0, mut k1) = (key as u32, (key >> 32) as u32);
+    for _ in 0..10 {
+        let (p0, p1) = (M0 * u64::from(counter[0]), M1 * u64::from(counter[2]));
+        counter = [(p1 >> 32) as u32 ^ counter[1] ^ k0, p1 as u32, (p0 >> 32) as u32 ^ counter[3] ^ k1, p0 as u32];
+        k0 = k0.wrapping_add(0x9E37_79B9);
+        k1 = k1.wrapping_add(0xBB67_AE85);
+    }
+    counter
+}
+
+impl NoiseAddress {
+    /// The four random words of block `block`.
+    fn block(&self, block: u32) -> [u32; 4] {
+        philox([block, self.image, self.step, self.purpose as u32], self.seed)
+    }
+}
+
+/// Fills `out` with independent standard normals of the stream at `address`; element `i` depends on
+/// the address and `i` only.
+///
+/// # Panics
+/// When `out` holds more than 2^34 numbers (the stream's length).
+pub fn fill_normal(address: NoiseAddress, out: &mut [f32]) {
+    for (block, chunk) in out.chunks_mut(4).enumerate() {
+        let words = address.block(u32::try_from(block).expect("noise stream of 2^34 numbers"));
+        let (a, b) = box_muller(words[0], words[1]);
+        let (c, d) = box_muller(words[2], words[3]);
+        chunk.copy_from_slice(&[a, b, c, d][..chunk.len()]);
+    }
+}
+
+/// Fills `out` with independent uniforms in [0, 1) (multiples of 2^-24) of the stream at `address`.
+///
+/// # Panics
+/// When `out` holds more than 2^34 numbers (the stream's length).
+pub fn fill_uniform(address: NoiseAddress, out: &mut [f32]) {
+    for (block, chunk) in out.chunks_mut(4).enumerate() {
+        let words = address.block(u32::try_from(block).expect("noise stream of 2^34 numbers"));
+        for (value, word) in chunk.iter_mut().zip(words) {
+            *value = (word >> 8) as f32 * (1.0 / 16_777_216.0);
+        }
+    }
+}
+
+/// Two independent standard normals from two random words; |value| <= 6.7.
+fn box_muller(a: u32, b: u32) -> (f32, f32) {
+    let u = (f64::from(a) + 0.5) * (1.0 / 4_294_967_296.0); // in (0, 1)
+    let radius = (-2.0 * ln(u)).sqrt();
+    let (sin, cos) = sin_cos_turns(b);
+    ((radius * cos) as f32, (radius * sin) as f32)
+}
+
+/// Natural logarithm of `x` in (0, 1), normal numbers only; error below 1e-15.
+fn ln(x: f64) -> f64 {
+    let bits = x.to_bits();
+    let mut exponent = ((bits >> 52) & 0x7FF) as i64 - 1023;
+    let mut mantissa = f64::from_bits((bits & 0x000F_FFFF_FFFF_FFFF) | 0x3FF0_0000_0000_0000);
+    if mantissa > std::f64::consts::SQRT_2 {
+        mantissa *= 0.5;
+        exponent += 1;
+    }
+    // ln m = 2 artanh s = 2 (s + s^3/3 + s^5/5 + ...), |s| <= 0.172.
+    let s = (mantissa - 1.0) / (mantissa + 1.0);
+    let s2 = s * s;
+    let mut sum = 0.0;
+    for k in (0..=10).rev() {
+        sum = sum * s2 + 1.0 / f64::from(2 * k + 1);
+    }
+    exponent as f64 * std::f64::consts::LN_2 + 2.0 * s * sum
+}
+
+/// Sine and cosine of `word / 2^32` turns; error below 1e-15.
+fn sin_cos_turns(word: u32) -> (f64, f64) {
+    // Nearest quarter turn, and the rest in [-1/8, 1/8) of a turn.
+    let quarter = word.wrapping_add(0x2000_0000) >> 30;
+    let rest = word.wrapping_sub(quarter << 30) as i32;
+    let x = f64::from(rest) * (std::f64::consts::TAU / 4_294_967_296.0);
+    let x2 = x * x;
+    // Taylor series by Horner's rule; |x| <= pi/4, so x^18/18! < 3e-18.
+    let (mut sin, mut cos) = (1.0, 1.0);
+    for k in (1..=8).rev() {
+        let k = f64::from(2 * k);
+        sin = 1.0 - sin * x2 / (k * (k + 1.0));
+        cos = 1.0 - cos * x2 / (k * (k - 1.0));
+    }
+    sin *= x;
+    match quarter {
+        0 => (sin, cos),
+        1 => (cos, -sin),
+        2 => (-sin, -cos),
+        _ => (-cos, sin),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(seed: u64) -> NoiseAddress {
+        NoiseAddress { seed, image: 0, step: 0, purpose: Purpose::Initial }
+    }
+
+    /// Known-answer vectors of the Random123 distribution (`kat_vectors`, philox4x32 10).
+    #[test]
+    fn philox_known_answers() {
+        assert_eq!(philox([0; 4], 0), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(philox([u32::MAX; 4], u64::MAX), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        assert_eq!(
+            philox([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], 0x299f_31d0_a409_3822),
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+        );
+    }
+
+    #[test]
+    fn own_functions_agree_with_the_library() {
+        for word in (0..u32::MAX).step_by(1_234_567).chain([0, 1, u32::MAX, 1 << 29, 1 << 30, 1 << 31]) {
+            let u = (f64::from(word) + 0.5) / 4_294_967_296.0;
+            assert!((ln(u) - u.ln()).abs() <= 1e-14 * u.ln().abs().max(1e-2), "{word}");
+            let angle = f64::from(word) / 4_294_967_296.0 * std::f64::consts::TAU;
+            let (sin, cos) = sin_cos_turns(word);
+            assert!((sin - angle.sin()).abs() <= 2e-15 && (cos - angle.cos()).abs() <= 2e-15, "{word}");
+        }
+    }
+
+    #[test]
+    fn moments_and_independence() {
+        let mut x = vec![0.0; 1 << 18];
+        fill_normal(address(7), &mut x);
+        let n = x.len() as f64;
+        let moment = |p: i32| x.iter().map(|&v| f64::from(v).powi(p)).sum::<f64>() / n;
+        for (p, expected, tolerance) in [(1, 0.0, 0.01), (2, 1.0, 0.012), (3, 0.0, 0.03), (4, 3.0, 0.08)] {
+            assert!((moment(p) - expected).abs() <= tolerance, "moment {p}: {}", moment(p));
+        }
+        let lag = x.windows(2).map(|w| f64::from(w[0] * w[1])).sum::<f64>() / n;
+        assert!(lag.abs() <= 0.01, "{lag}");
+        let mut u = vec![0.0; 1 << 16];
+        fill_uniform(address(7), &mut u);
+        assert!(u.iter().all(|v| (0.0..1.0).contains(v)));
+        let mean = u.iter().map(|&v| f64::from(v)).sum::<f64>() / u.len() as f64;
+        assert!((mean - 0.5).abs() <= 0.005, "{mean}");
+    }
+
+    #[test]
+    fn every_part_of_the_address_matters_and_length_does_not() {
+        let base = address(1);
+        let draw = |a: NoiseAddress| {
+            let mut x = [0.0; 9];
+            fill_normal(a, &mut x);
+            x
+        };
+        let mut short = [0.0; 5];
+        fill_normal(base, &mut short);
+        assert_eq!(short, draw(base)[..5]);
+        for other in [
+            address(2),
+            address(1 << 32),
+            NoiseAddress { image: 1, ..base },
+            NoiseAddress { step: 1, ..base },
+            NoiseAddress { purpose: Purpose::Step, ..base },
+        ] {
+            assert!(draw(base).iter().zip(draw(other)).all(|(a, b)| *a != b));
+        }
+    }
+
+    /// Pixels depend on these bits: a change here changes every picture.
+    #[test]
+    fn pinned_values() {
+        let mut x = [0.0; 4];
+        fill_normal(address(42), &mut x);
+        assert_eq!(x.map(f32::to_bits), PINNED);
+    }
+    const PINNED: [u32; 4] = [3_212_336_732, 1_044_819_176, 3_214_813_394, 1_073_103_675];
+}
