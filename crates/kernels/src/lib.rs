@@ -1,1 +1,12 @@
-//! See `ARCHITECTURE.md`.
+//! Numeric kernels: slices in, slices out, forward and backward.
+//!
+//! Every kernel takes a [`Cpu`] (instruction set and thread pool) first, splits its work by shape alone and keeps the order
+//! of every sum independent of the thread count. [`reference`](mod@reference) holds the plain scalar definition of each.
+
+pub mod cpu;
+pub mod gemm;
+pub mod pool;
+pub mod reference;
+
+pub use cpu::Cpu;
+pub use pool::Pool;
