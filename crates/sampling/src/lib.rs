@@ -14,7 +14,7 @@ mod schedule;
 
 pub use guidance::{Guidance, combine};
 pub use noise::{NoiseAddress, Purpose, fill_normal, fill_uniform, philox};
-pub use sampler::{Sampler, Step, sample};
+pub use sampler::{Predict, Sampler, Step, sample};
 pub use schedule::Schedule;
 
 /// A name or a parameter that this crate does not know.

@@ -89,6 +89,9 @@ pub struct Step<'a> {
     pub x_hat: &'a [f32],
 }
 
+/// The network: `x̂ = predict(z, t)`, as long as `z`.
+pub type Predict<'a, E> = dyn FnMut(&[f32], f32) -> Result<Vec<f32>, E> + 'a;
+
 /// Integrates from `noise` at `times[0]` to `times.last()`. `predict(z, t)` gives `x̂`, as long as
 /// `z`; `on_step` runs after each step. An error of either ends the run: this is also how a run is
 /// cancelled. `times` must fall strictly inside [0, 1]; with fewer than two the noise comes back.
@@ -96,7 +99,7 @@ pub fn sample<E>(
     sampler: Sampler,
     times: &[f32],
     noise: Vec<f32>,
-    predict: &mut dyn FnMut(&[f32], f32) -> Result<Vec<f32>, E>,
+    predict: &mut Predict<'_, E>,
     on_step: &mut dyn FnMut(Step<'_>) -> Result<(), E>,
 ) -> Result<Vec<f32>, E> {
     let mut z = noise;
@@ -132,13 +135,7 @@ fn euler_step(z: &mut [f32], d: &[f32], t: f32, s: f32) {
 }
 
 /// Euler to `s`, then the mean of both slopes; plain Euler when `s = 0`.
-fn heun_step<E>(
-    z: &mut Vec<f32>,
-    x_hat: &[f32],
-    t: f32,
-    s: f32,
-    predict: &mut dyn FnMut(&[f32], f32) -> Result<Vec<f32>, E>,
-) -> Result<(), E> {
+fn heun_step<E>(z: &mut Vec<f32>, x_hat: &[f32], t: f32, s: f32, predict: &mut Predict<'_, E>) -> Result<(), E> {
     let mut trial = z.clone();
     euler_step(&mut trial, x_hat, t, s);
     if s > 0.0 {
