@@ -1,0 +1,307 @@
+//! The training configuration: one TOML file, every field with a default and a range.
+//!
+//! Units: `pictures` counts training examples seen (an example seen twice counts twice), times are
+//! flow times (0 clean, 1 noise), learning rates are per optimiser step.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+
+/// Everything `calotype train` reads from its configuration file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Name of the run; it becomes the model's name.
+    pub name: String,
+    /// Folder of a built dataset, or of `picture` + `.txt` pairs.
+    pub data: PathBuf,
+    /// Folder that receives checkpoints, curves, samples and the model files.
+    pub output: PathBuf,
+    /// Side of the square training pictures in pixels; a multiple of the model's patch.
+    #[serde(default = "defaults::resolution")]
+    pub resolution: usize,
+    /// Examples per optimiser step.
+    #[serde(default = "defaults::batch")]
+    pub batch: usize,
+    /// Total number of examples to have seen when the run ends.
+    pub pictures: u64,
+    /// Caption tokens the network sees, the two markers included; longer captions are cut.
+    #[serde(default = "defaults::text_tokens")]
+    pub text_tokens: usize,
+    /// Seed of the initial parameters, the order of examples and the noise.
+    #[serde(default = "defaults::seed")]
+    pub seed: u64,
+    /// Start from these weights (a safetensors file), with a fresh optimiser.
+    #[serde(default)]
+    pub init: Option<PathBuf>,
+    /// Start from the newest checkpoint of this other run: weights, averages, optimiser and counters.
+    #[serde(default)]
+    pub branch_from: Option<PathBuf>,
+    /// `bf16`, `f32` or `auto` (bf16 where the processor multiplies it).
+    #[serde(default)]
+    pub precision: PrecisionChoice,
+    /// The network.
+    #[serde(default)]
+    pub model: models::jit::Config,
+    /// The optimiser.
+    #[serde(default)]
+    pub optimiser: OptimiserConfig,
+    /// The noise process and the conditioning.
+    #[serde(default)]
+    pub flow: FlowConfig,
+    /// What is written while the run goes on.
+    #[serde(default)]
+    pub report: ReportConfig,
+}
+
+/// The precision of matrix products in training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrecisionChoice {
+    /// bf16 where the instruction set multiplies it, f32 elsewhere.
+    #[default]
+    Auto,
+    /// f32 everywhere.
+    F32,
+    /// bf16 operands, f32 accumulation and masters.
+    Bf16,
+}
+
+/// Muon on the blocks' matrices, AdamW on everything else; warm-up, constant, decay.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimiserConfig {
+    /// Peak learning rate, shared by both optimisers (Muon's update is scaled to AdamW's RMS).
+    pub learning_rate: f32,
+    /// Steps of linear warm-up.
+    pub warmup_steps: u64,
+    /// Examples over which the rate falls linearly to zero at the end of the run; 0 keeps it constant.
+    pub decay_pictures: u64,
+    /// AdamW's first moment decay.
+    pub beta1: f32,
+    /// AdamW's second moment decay.
+    pub beta2: f32,
+    /// Muon's momentum.
+    pub momentum: f32,
+    /// Newton–Schulz iterations of Muon; 0 trains the matrices with AdamW too.
+    pub newton_schulz_steps: usize,
+    /// Decoupled weight decay on matrices.
+    pub weight_decay: f32,
+    /// Gradients are scaled down to this global norm.
+    pub clip: f32,
+    /// Relative widths of the two power-function averages (EDM2, arXiv 2312.02696).
+    pub averages: [f32; 2],
+}
+
+impl Default for OptimiserConfig {
+    fn default() -> Self {
+        OptimiserConfig {
+            learning_rate: 4e-4,
+            warmup_steps: 500,
+            decay_pictures: 0,
+            beta1: 0.9,
+            beta2: 0.95,
+            momentum: 0.95,
+            newton_schulz_steps: 4,
+            weight_decay: 0.01,
+            clip: 1.0,
+            averages: [0.05, 0.10],
+        }
+    }
+}
+
+/// Flow-matching settings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FlowConfig {
+    /// Mean of the normal under the sigmoid that draws `1 - t`.
+    pub logit_mean: f32,
+    /// Standard deviation of that normal.
+    pub logit_std: f32,
+    /// Share of examples whose `t` is uniform instead.
+    pub uniform: f32,
+    /// The velocity's denominator is `max(t, min_time)`.
+    pub min_time: f32,
+    /// Share of examples whose caption is dropped, for classifier-free guidance.
+    pub caption_drop: f32,
+}
+
+impl Default for FlowConfig {
+    fn default() -> Self {
+        FlowConfig { logit_mean: -0.8, logit_std: 0.8, uniform: 0.1, min_time: 0.05, caption_drop: 0.1 }
+    }
+}
+
+/// Checkpoints, curves and sample sheets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportConfig {
+    /// Minutes between checkpoints.
+    pub checkpoint_minutes: f64,
+    /// Steps between lines of `loss.csv`.
+    pub log_steps: u64,
+    /// Examples between sample sheets; 0 draws one only at the end.
+    pub sample_pictures: u64,
+    /// Prompts of the sample sheet.
+    pub prompts: Vec<String>,
+}
+
+impl Default for ReportConfig {
+    fn default() -> Self {
+        ReportConfig {
+            checkpoint_minutes: 10.0,
+            log_steps: 20,
+            sample_pictures: 50_000,
+            prompts: [
+                "a red heart", "a smiling cat face", "a slice of pizza", "a blue car",
+                "a rocket, 3d render", "a green apple, flat illustration", "a house", "a soccer ball",
+                "a yellow star", "a tree", "a cup of coffee", "a 3d render of a red fox",
+                "a sunflower", "a purple butterfly, soft gradient", "a line icon of a key", "a birthday cake",
+            ]
+            .map(String::from)
+            .to_vec(),
+        }
+    }
+}
+
+mod defaults {
+    pub fn resolution() -> usize {
+        64
+    }
+    pub fn batch() -> usize {
+        128
+    }
+    pub fn text_tokens() -> usize {
+        16
+    }
+    pub fn seed() -> u64 {
+        1
+    }
+}
+
+impl TrainConfig {
+    /// Reads and checks a configuration file. Relative paths in it are taken from the file's folder,
+    /// and a leading `~/` from the user's home.
+    pub fn open(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| TrainError::Io { path: path.into(), doing: "reading the configuration", source })?;
+        let mut config: TrainConfig = toml::from_str(&text)
+            .map_err(|error| TrainError::ConfigSyntax { path: path.into(), message: error.to_string() })?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        config.data = resolve(base, &config.data);
+        config.output = resolve(base, &config.output);
+        config.init = config.init.map(|p| resolve(base, &p));
+        config.branch_from = config.branch_from.map(|p| resolve(base, &p));
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks every range; the error names the field.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let bad = |field: &'static str, expected: &str, found: String| {
+            Err(TrainError::ConfigRange { field, expected: expected.into(), found })
+        };
+        self.model
+            .check()
+            .map_err(|error| TrainError::ConfigRange { field: "model", expected: "a buildable network".into(), found: error.to_string() })?;
+        let patch = self.model.patch;
+        if self.resolution == 0 || self.resolution % patch != 0 || self.resolution > 256 {
+            return bad("resolution", &format!("a multiple of {patch} up to 256"), self.resolution.to_string());
+        }
+        if !(1..=4096).contains(&self.batch) {
+            return bad("batch", "1 to 4096", self.batch.to_string());
+        }
+        if !(4..=128).contains(&self.text_tokens) {
+            return bad("text_tokens", "4 to 128", self.text_tokens.to_string());
+        }
+        if self.pictures == 0 {
+            return bad("pictures", "at least 1", "0".into());
+        }
+        if self.init.is_some() && self.branch_from.is_some() {
+            return bad("init", "only one of init and branch_from", "both".into());
+        }
+        let o = &self.optimiser;
+        let share = |x: f32| (0.0..1.0).contains(&x);
+        if !(o.learning_rate > 0.0 && o.learning_rate < 1.0) {
+            return bad("optimiser.learning_rate", "above 0, below 1", o.learning_rate.to_string());
+        }
+        if !(share(o.beta1) && share(o.beta2) && share(o.momentum)) {
+            return bad("optimiser.beta1, beta2, momentum", "0 up to 1", format!("{}, {}, {}", o.beta1, o.beta2, o.momentum));
+        }
+        if o.newton_schulz_steps > 10 {
+            return bad("optimiser.newton_schulz_steps", "0 to 10", o.newton_schulz_steps.to_string());
+        }
+        if !(o.clip > 0.0) {
+            return bad("optimiser.clip", "above 0", o.clip.to_string());
+        }
+        if !o.averages.iter().all(|&width| width > 0.0 && width < 0.28) {
+            return bad("optimiser.averages", "widths above 0, below 0.28", format!("{:?}", o.averages));
+        }
+        let f = &self.flow;
+        if !(f.logit_std >= 0.0 && f.logit_mean.is_finite()) {
+            return bad("flow.logit_std", "0 or more", f.logit_std.to_string());
+        }
+        if !(f.min_time > 0.0 && f.min_time < 1.0) {
+            return bad("flow.min_time", "above 0, below 1", f.min_time.to_string());
+        }
+        if !((0.0..=1.0).contains(&f.uniform) && share(f.caption_drop)) {
+            return bad("flow.uniform, caption_drop", "0 to 1", format!("{}, {}", f.uniform, f.caption_drop));
+        }
+        if !(self.report.checkpoint_minutes > 0.0 && self.report.log_steps > 0) {
+            return bad("report.checkpoint_minutes, log_steps", "above 0", format!("{}, {}", self.report.checkpoint_minutes, self.report.log_steps));
+        }
+        Ok(())
+    }
+
+    /// Optimiser steps of the whole run.
+    pub fn steps(&self) -> u64 {
+        self.pictures.div_ceil(self.batch as u64)
+    }
+}
+
+fn resolve(base: &Path, path: &Path) -> PathBuf {
+    if let (Ok(rest), Some(home)) = (path.strip_prefix("~"), std::env::home_dir()) {
+        return home.join(rest);
+    }
+    base.join(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(extra: &str) -> Result<TrainConfig, TrainError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        let text = format!("name = 'x'\ndata = 'd'\noutput = '~/o'\npictures = 1000\n{extra}");
+        std::fs::write(&path, text).unwrap();
+        TrainConfig::open(&path)
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file_and_home() {
+        let config = parse("").unwrap();
+        assert!(config.data.is_absolute() && config.data.ends_with("d"));
+        assert_eq!(config.output, std::env::home_dir().unwrap().join("o"));
+        assert_eq!(config.steps(), 8);
+    }
+
+    #[test]
+    fn each_bad_field_is_named() {
+        for (extra, field) in [
+            ("resolution = 63", "resolution"),
+            ("batch = 0", "batch"),
+            ("text_tokens = 1000", "text_tokens"),
+            ("[optimiser]\nlearning_rate = nan", "learning_rate"),
+            ("[optimiser]\nclip = 0.0", "clip"),
+            ("[optimiser]\naverages = [0.05, 0.9]", "averages"),
+            ("[flow]\nmin_time = 0.0", "min_time"),
+            ("colour = 1", "colour"),
+        ] {
+            let message = parse(extra).unwrap_err().to_string();
+            assert!(message.contains(field), "{extra}: {message}");
+        }
+    }
+}
