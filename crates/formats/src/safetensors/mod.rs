@@ -1,0 +1,143 @@
+//! Weight files in the safetensors format (<https://github.com/huggingface/safetensors>): an 8-byte little-endian header
+//! length, a JSON header (name -> dtype, shape, byte range), then the tensors without gaps.
+//!
+//! Besides the plain types there is one packing of our own: an `I16` matrix `NAME` of shape `[rows, columns…]` with a
+//! companion `NAME.scale` `F32 [rows]` stands for `value = i16 · scale[row]` (absolute error at most half a scale).
+
+mod header;
+mod read;
+mod write;
+
+pub use read::{File, View};
+pub use write::{Tensor, quantise_rows, write, write_to};
+
+use crate::atomic::WriteError;
+
+/// Longest header accepted, in bytes.
+pub const MAX_HEADER: usize = 8 << 20;
+/// Most tensors accepted in a file.
+pub const MAX_TENSORS: usize = 65_536;
+/// Most dimensions accepted of a tensor.
+pub const MAX_RANK: usize = 8;
+
+/// Element types that are read; others of the format are refused by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dtype {
+    /// 32-bit float.
+    F32,
+    /// IEEE binary16.
+    F16,
+    /// bfloat16.
+    Bf16,
+    /// Signed 16-bit integer, with a `.scale` companion when it stands for real numbers.
+    I16,
+    /// Signed 64-bit integer (position tables and counters of published checkpoints).
+    I64,
+    /// Raw bytes.
+    U8,
+}
+
+impl Dtype {
+    /// Bytes an element takes.
+    pub fn size(self) -> usize {
+        match self {
+            Dtype::U8 => 1,
+            Dtype::F16 | Dtype::Bf16 | Dtype::I16 => 2,
+            Dtype::F32 => 4,
+            Dtype::I64 => 8,
+        }
+    }
+
+    /// The name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "F32",
+            Dtype::F16 => "F16",
+            Dtype::Bf16 => "BF16",
+            Dtype::I16 => "I16",
+            Dtype::I64 => "I64",
+            Dtype::U8 => "U8",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I16, Dtype::I64, Dtype::U8]
+            .into_iter()
+            .find(|dtype| dtype.name() == name)
+    }
+}
+
+impl std::fmt::Display for Dtype {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What is wrong, and in which file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {problem}")]
+pub struct Error {
+    /// Path of the file, or the name given to built-in bytes.
+    pub file: String,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What can be wrong with a safetensors file or a question about it. Sizes and offsets are bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)] // The message of each says what its fields are.
+pub enum Problem {
+    #[error("cannot read: {message}")]
+    Io { kind: std::io::ErrorKind, message: String },
+    #[error("the file has {found} bytes; a header length takes 8")]
+    TooShort { found: usize },
+    #[error("the header is said to take {found} bytes; at most {limit} are accepted")]
+    HeaderTooLong { found: u64, limit: usize },
+    #[error("the header is said to take {expected} bytes, but {found} remain")]
+    HeaderTruncated { expected: usize, found: usize },
+    #[error("the header is not UTF-8 (first wrong byte: {at})")]
+    HeaderNotUtf8 { at: usize },
+    #[error("the header is not what the format asks for: {message}")]
+    Header { message: String },
+    #[error("more than {limit} tensors")]
+    TooManyTensors { limit: usize },
+    #[error("tensor `{tensor}` stands in the header twice")]
+    Duplicate { tensor: String },
+    #[error("tensor `{tensor}`: element type {found} is not read")]
+    UnknownDtype { tensor: String, found: String },
+    #[error("tensor `{tensor}`: more than {limit} dimensions")]
+    TooManyDimensions { tensor: String, limit: usize },
+    #[error("tensor `{tensor}`: its shape {shape:?} has more elements than can be counted")]
+    ShapeOverflow { tensor: String, shape: Vec<usize> },
+    #[error("tensor `{tensor}`: its byte range {start}..{end} runs backwards")]
+    RangeBackwards { tensor: String, start: usize, end: usize },
+    #[error("tensor `{tensor}`: its byte range ends at {end}, but the data has {found} bytes")]
+    RangeOutside { tensor: String, end: usize, found: usize },
+    #[error("tensor `{tensor}`: its shape needs {expected} bytes, its byte range has {found}")]
+    SizeMismatch { tensor: String, expected: usize, found: usize },
+    #[error("tensor `{tensor}`: starts at {found}, but the one before ends at {expected}")]
+    GapOrOverlap { tensor: String, expected: usize, found: usize },
+    #[error("the tensors end at {expected}, but the data has {found} bytes")]
+    TrailingBytes { expected: usize, found: usize },
+    #[error("tensor `{tensor}` is missing")]
+    Missing { tensor: String },
+    #[error("tensor `{tensor}`: expected shape {expected:?}, found {found:?}")]
+    Shape { tensor: String, expected: Vec<usize>, found: Vec<usize> },
+    #[error("tensor `{tensor}`: expected a type that stands for real numbers, found {found}")]
+    NotReal { tensor: String, found: Dtype },
+    #[error("tensor `{tensor}`: expected {expected}, found {found}")]
+    Dtype { tensor: String, expected: Dtype, found: Dtype },
+    #[error("tensor `{tensor}`: {found} elements were given for shape {expected:?}")]
+    Elements { tensor: String, expected: Vec<usize>, found: usize },
+    #[error("the tensor name `{tensor}` is reserved")]
+    ReservedName { tensor: String },
+    #[error("{message}")]
+    Write { kind: std::io::ErrorKind, message: String },
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        let message = format!("{}: {}", error.action, error.source);
+        Self { file: error.path.display().to_string(), problem: Problem::Write { kind: error.source.kind(), message } }
+    }
+}

@@ -1,0 +1,191 @@
+//! Reading: a checked header, views into the mapped bytes, conversion to f32.
+
+use super::header::{self, Header};
+use super::{Dtype, Error, Problem};
+use crate::{Bytes, bf16_to_f32, f16_to_f32};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// An open, checked safetensors file.
+#[derive(Debug)]
+pub struct File {
+    name: String,
+    bytes: Bytes,
+    header: Header,
+}
+
+/// A tensor inside a [`File`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View<'a> {
+    /// Element type.
+    pub dtype: Dtype,
+    /// Dimensions, outermost first.
+    pub shape: &'a [usize],
+    /// Little-endian elements, row-major; exactly as many as the shape has. Not aligned.
+    pub bytes: &'a [u8],
+}
+
+impl View<'_> {
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.bytes.len() / self.dtype.size()
+    }
+}
+
+impl File {
+    /// Maps and checks a file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        match Bytes::map(path) {
+            Ok(bytes) => Self::from_bytes(name, bytes),
+            Err(error) => {
+                Err(Error { file: name, problem: Problem::Io { kind: error.kind(), message: error.to_string() } })
+            }
+        }
+    }
+
+    /// Checks bytes that are already there; `name` is what errors call them.
+    pub fn from_bytes(name: impl Into<String>, bytes: Bytes) -> Result<Self, Error> {
+        let name = name.into();
+        match header::parse(&bytes) {
+            Ok(header) => Ok(Self { name, bytes, header }),
+            Err(problem) => Err(Error { file: name, problem }),
+        }
+    }
+
+    /// Checks bytes built into the program.
+    pub fn from_static(name: impl Into<String>, bytes: &'static [u8]) -> Result<Self, Error> {
+        Self::from_bytes(name, Bytes::from_static(bytes))
+    }
+
+    /// The path, or the name given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The whole file.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// SHA-256 of the whole file, 64 hexadecimal digits.
+    pub fn sha256(&self) -> String {
+        crate::digest::sha256_bytes(&self.bytes)
+    }
+
+    /// The file's own notes (`__metadata__`).
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.header.metadata
+    }
+
+    /// Names of all tensors, sorted; companions `NAME.scale` too.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.header.tensors.keys().map(String::as_str)
+    }
+
+    /// Names of the tensors that stand for values: all but the scales of `I16` tensors. Sorted.
+    pub fn value_names(&self) -> impl Iterator<Item = &str> {
+        self.names().filter(|name| {
+            let packed = name.strip_suffix(".scale").and_then(|name| self.header.tensors.get(name));
+            packed.is_none_or(|entry| entry.dtype != Dtype::I16)
+        })
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.header.tensors.contains_key(name)
+    }
+
+    /// A tensor as it is stored.
+    pub fn tensor(&self, name: &str) -> Result<View<'_>, Error> {
+        match self.header.tensors.get(name) {
+            Some(entry) => {
+                Ok(View { dtype: entry.dtype, shape: &entry.shape, bytes: &self.bytes[entry.range.clone()] })
+            }
+            None => Err(self.error(Problem::Missing { tensor: name.to_owned() })),
+        }
+    }
+
+    /// Shape of a tensor.
+    pub fn shape(&self, name: &str) -> Result<&[usize], Error> {
+        Ok(self.tensor(name)?.shape)
+    }
+
+    /// A tensor as f32: `F32`, `F16`, `BF16`, or `I16` with its `.scale`.
+    pub fn to_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
+        let mut values = vec![0.0; self.tensor(name)?.elements()];
+        self.read_f32(name, &mut values)?;
+        Ok(values)
+    }
+
+    /// Like [`to_f32`](Self::to_f32), and the shape must be `expected`.
+    pub fn to_f32_of_shape(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, Error> {
+        let found = self.shape(name)?;
+        if found != expected {
+            return Err(self.error(Problem::Shape {
+                tensor: name.to_owned(),
+                expected: expected.to_vec(),
+                found: found.to_vec(),
+            }));
+        }
+        self.to_f32(name)
+    }
+
+    /// Like [`to_f32`](Self::to_f32), into memory that is already there; its length must fit.
+    pub fn read_f32(&self, name: &str, values: &mut [f32]) -> Result<(), Error> {
+        let view = self.tensor(name)?;
+        if values.len() != view.elements() {
+            return Err(self.error(Problem::Elements {
+                tensor: name.to_owned(),
+                expected: view.shape.to_vec(),
+                found: values.len(),
+            }));
+        }
+        match view.dtype {
+            Dtype::F32 => convert(view.bytes, values, f32::from_le_bytes),
+            Dtype::F16 => convert(view.bytes, values, |bytes| f16_to_f32(u16::from_le_bytes(bytes))),
+            Dtype::Bf16 => convert(view.bytes, values, |bytes| bf16_to_f32(u16::from_le_bytes(bytes))),
+            Dtype::I16 => {
+                let scales = self.scales(name, view.shape)?;
+                if values.is_empty() {
+                    return Ok(());
+                }
+                let columns = values.len() / scales.len();
+                for ((bytes, values), scale) in
+                    view.bytes.chunks_exact(2 * columns).zip(values.chunks_exact_mut(columns)).zip(scales)
+                {
+                    convert(bytes, values, |bytes| f32::from(i16::from_le_bytes(bytes)) * scale);
+                }
+            }
+            found @ (Dtype::U8 | Dtype::I64) => {
+                return Err(self.error(Problem::NotReal { tensor: name.to_owned(), found }));
+            }
+        }
+        Ok(())
+    }
+
+    fn scales(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let tensor = format!("{name}.scale");
+        let view = self.tensor(&tensor)?;
+        if view.dtype != Dtype::F32 {
+            return Err(self.error(Problem::Dtype { tensor, expected: Dtype::F32, found: view.dtype }));
+        }
+        let expected = shape.get(..1).unwrap_or(&[1]); // A scalar is one row.
+        if view.shape != expected {
+            return Err(self.error(Problem::Shape { tensor, expected: expected.to_vec(), found: view.shape.to_vec() }));
+        }
+        self.to_f32(&tensor)
+    }
+
+    fn error(&self, problem: Problem) -> Error {
+        Error { file: self.name.clone(), problem }
+    }
+}
+
+fn convert<const N: usize>(bytes: &[u8], values: &mut [f32], from: impl Fn([u8; N]) -> f32) {
+    let (elements, _) = bytes.as_chunks::<N>();
+    for (value, &element) in values.iter_mut().zip(elements) {
+        *value = from(element);
+    }
+}
