@@ -1,1 +1,12 @@
-//! See `ARCHITECTURE.md`.
+//! Networks: each family in its own folder, as a function that adds operations to a graph.
+//!
+//! A family has a validated `Config`, the list of its parameters (the module path is the weight
+//! key), the network itself as numbered steps, and strict matching of a weight file's keys.
+
+#![forbid(unsafe_code)]
+
+pub mod jit;
+pub mod parameter;
+pub mod weights;
+
+pub use parameter::{Init, ParameterSpec};

@@ -7,10 +7,10 @@
 
 #![forbid(unsafe_code)]
 
-mod guidance;
-mod noise;
-mod sampler;
-mod schedule;
+pub mod guidance;
+pub mod noise;
+pub mod sampler;
+pub mod schedule;
 
 pub use guidance::{Guidance, combine};
 pub use noise::{NoiseAddress, Purpose, fill_normal, fill_uniform, philox};

@@ -1,0 +1,267 @@
+//! The network: shapes and order of operations as in SPEC "the default model".
+//!
+//! Inputs: `z [B, H, W, C]` the noisy picture, `t [B]` flow time in [0, 1] (0 clean, 1 noise),
+//! `text [B, T, text_width]` states of the text encoder, `text_lengths [B]` (1..=T),
+//! `text_pooled [B, text_width]`. Output: the clean picture `x̂ [B, H, W, C]`.
+//! `D` width, `N` patches, `d` head size; all f32.
+
+use graph::{Graph, Modulation, QkParts, ShapeError, Tensor};
+
+use crate::jit::config::{in_range, multiple};
+use crate::jit::rotary;
+use crate::jit::{Config, ConfigError, TIME_FEATURES};
+
+/// Added to the mean square inside every norm.
+const EPSILON: f32 = 1e-6;
+/// Longest period of the timestep embedding.
+const MAX_PERIOD: f32 = 10_000.0;
+/// The timestep embedding sees `1000·t`.
+const TIME_SCALE: f32 = 1000.0;
+
+/// What a graph is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// Batch `B`.
+    pub batch: usize,
+    /// Height `H` in pixels, a multiple of the patch.
+    pub height: usize,
+    /// Width `W` in pixels, a multiple of the patch.
+    pub width: usize,
+    /// Text tokens `T`, padding included.
+    pub text_tokens: usize,
+}
+
+/// The inputs to fill and the prediction to read.
+#[derive(Debug, Clone, Copy)]
+pub struct Outputs {
+    /// `z [B, H, W, C]`.
+    pub z: Tensor,
+    /// `t [B]`.
+    pub t: Tensor,
+    /// `text [B, T, text_width]`.
+    pub text: Tensor,
+    /// `text_lengths [B]`.
+    pub text_lengths: Tensor,
+    /// `text_pooled [B, text_width]`.
+    pub text_pooled: Tensor,
+    /// `x̂ [B, H, W, C]`.
+    pub prediction: Tensor,
+}
+
+/// The network cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The configuration or the geometry is out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The graph refused an operation.
+    #[error("jit network: {0}")]
+    Shape(#[from] ShapeError),
+}
+
+/// Adds the network to `graph`.
+pub fn build(graph: &mut Graph, config: &Config, geometry: Geometry) -> Result<Outputs, BuildError> {
+    config.validate()?;
+    let Geometry { batch, height, width, text_tokens } = geometry;
+    in_range("batch", batch, 1, 4096)?;
+    in_range("height", height, config.patch, 8192)?;
+    in_range("width", width, config.patch, 8192)?;
+    in_range("text tokens", text_tokens, 1, 8192)?;
+    multiple("height", height, config.patch)?;
+    multiple("width", width, config.patch)?;
+    Ok(Network { graph, config }.forward(geometry)?)
+}
+
+struct Network<'a> {
+    graph: &'a mut Graph,
+    config: &'a Config,
+}
+
+impl Network<'_> {
+    fn forward(mut self, geometry: Geometry) -> Result<Outputs, ShapeError> {
+        let Config { width: d, patch, channels, text_width, .. } = *self.config;
+        let Geometry { batch, height, width, text_tokens } = geometry;
+        let z = self.graph.input("z", &[batch, height, width, channels])?;
+        let t = self.graph.input("t", &[batch])?;
+        let text = self.graph.input("text", &[batch, text_tokens, text_width])?;
+        let text_lengths = self.graph.input("text_lengths", &[batch])?;
+        let text_pooled = self.graph.input("text_pooled", &[batch, text_width])?;
+
+        // 1. Stem: patches [B, N, P·P·C] through a bottleneck to tokens [B, N, D].
+        let x = self.graph.patchify(z, patch)?;
+        let x = self.linear("stem.0", x, self.config.stem)?;
+        let mut x = self.linear_bias("stem.1", x, d)?;
+
+        // 2. Condition: time and pooled text [B, D]; one modulation [B, 6D] for all blocks.
+        let features = self.graph.scale(t, TIME_SCALE)?;
+        let features = self.graph.timestep_embedding(features, TIME_FEATURES, MAX_PERIOD)?;
+        let time = self.linear_bias("time.0", features, d)?;
+        let time = self.graph.silu(time)?;
+        let time = self.linear_bias("time.1", time, d)?;
+        let pooled = self.linear_bias("text_pooled", text_pooled, d)?;
+        let c = self.graph.add(time, pooled)?;
+        let s = self.graph.silu(c)?;
+        let modulation = self.linear_bias("modulation", s, 6 * d)?;
+
+        // 3. Refiner: text states [B, T, D].
+        let mut y = self.linear_bias("refiner.embed", text, d)?;
+        for i in 0..self.config.refiner_blocks {
+            y = self.refiner_block(&format!("refiner.blocks.{i}"), y, text_lengths)?;
+        }
+        let y = self.norm("refiner.norm", y)?;
+
+        // 4. Trunk.
+        let rotary = self.rotary(height / patch, width / patch)?;
+        for i in 0..self.config.blocks {
+            x = self.block(&format!("blocks.{i}"), x, y, text_lengths, modulation, rotary)?;
+        }
+
+        // 5. Head: modulated norm, linear to patches, picture.
+        let modulation = self.linear_bias("final.modulation", s, 2 * d)?;
+        let parts = self.graph.chunk(modulation, 2)?;
+        let x = self.modulated_norm(x, parts[0], parts[1])?;
+        let x = self.linear_bias("head", x, self.config.patch_values())?;
+        let prediction = self.graph.unpatchify(x, patch, height, width)?;
+        Ok(Outputs { z, t, text, text_lengths, text_pooled, prediction })
+    }
+
+    /// Pre-norm block of the refiner: y `[B, T, D]` attends to itself up to `lengths`.
+    fn refiner_block(&mut self, name: &str, y: Tensor, lengths: Tensor) -> Result<Tensor, ShapeError> {
+        let Config { width: d, heads, hidden, .. } = *self.config;
+        let h = self.norm(&format!("{name}.attention_norm"), y)?;
+        let qkv = self.linear(&format!("{name}.attention.qkv"), h, 3 * d)?;
+        let qkv = self.qk_norm(name, qkv, None)?;
+        let o = self.graph.self_attention(qkv, heads, Some(lengths))?;
+        let o = self.linear(&format!("{name}.attention.out"), o, d)?;
+        let y = self.graph.add(y, o)?;
+        let h = self.norm(&format!("{name}.mlp_norm"), y)?;
+        let u = self.linear(&format!("{name}.mlp.up"), h, 2 * hidden)?;
+        let u = self.graph.swiglu(u)?;
+        let u = self.linear(&format!("{name}.mlp.down"), u, d)?;
+        self.graph.add(y, u)
+    }
+
+    /// Block of the trunk: x `[B, N, D]` attends to itself and to the text y `[B, T, D]`.
+    fn block(
+        &mut self,
+        name: &str,
+        x: Tensor,
+        y: Tensor,
+        lengths: Tensor,
+        modulation: Tensor,
+        rotary: (Tensor, Tensor),
+    ) -> Result<Tensor, ShapeError> {
+        let Config { width: d, heads, hidden, .. } = *self.config;
+        let own = self.graph.parameter(&format!("{name}.modulation"), &[6 * d])?;
+        let modulation = self.graph.add_broadcast(modulation, own)?;
+        let parts = self.graph.chunk(modulation, 6)?;
+        let [shift1, scale1, gate1, shift2, scale2, gate2] = parts[..] else {
+            unreachable!("chunk(6) gives six parts");
+        };
+
+        let h = self.modulated_norm(x, shift1, scale1)?;
+        let qkv = self.linear(&format!("{name}.attention.qkv"), h, 3 * d)?;
+        let qkv = self.qk_norm(name, qkv, Some(rotary))?;
+        let kv = self.linear(&format!("{name}.attention.text_kv"), y, 2 * d)?;
+        let weight = self.graph.parameter(&format!("{name}.attention.text_k_norm.weight"), &[d / heads])?;
+        let kv = self.graph.qk_norm_rotary(kv, QkParts::Kv, heads, None, weight, None, EPSILON)?;
+        let o = self.graph.joint_attention(qkv, kv, heads, Some(lengths))?;
+        let o = self.linear(&format!("{name}.attention.out"), o, d)?;
+        let x = self.graph.gated_add(x, gate1, o)?;
+
+        let h = self.modulated_norm(x, shift2, scale2)?;
+        let u = self.linear(&format!("{name}.mlp.up"), h, 2 * hidden)?;
+        let u = self.graph.swiglu(u)?;
+        let u = self.linear(&format!("{name}.mlp.down"), u, d)?;
+        self.graph.gated_add(x, gate2, u)
+    }
+
+    /// Norms the query and key heads of qkv `[B, T, 3D]`, then rotates them if tables are given.
+    fn qk_norm(&mut self, block: &str, qkv: Tensor, rotary: Option<(Tensor, Tensor)>) -> Result<Tensor, ShapeError> {
+        let (heads, head_size) = (self.config.heads, self.config.head_size());
+        let q = self.graph.parameter(&format!("{block}.attention.q_norm.weight"), &[head_size])?;
+        let k = self.graph.parameter(&format!("{block}.attention.k_norm.weight"), &[head_size])?;
+        self.graph.qk_norm_rotary(qkv, QkParts::Qkv, heads, Some(q), k, rotary, EPSILON)
+    }
+
+    /// Rotary tables of the image tokens, `[N, d/2]` each.
+    fn rotary(&mut self, rows: usize, columns: usize) -> Result<(Tensor, Tensor), ShapeError> {
+        let head_size = self.config.head_size();
+        let shape = [rows * columns, head_size / 2];
+        let (cos, sin) = rotary::tables(rows, columns, head_size);
+        Ok((self.graph.constant(&shape, cos)?, self.graph.constant(&shape, sin)?))
+    }
+
+    /// RMS norm with a learned weight.
+    fn norm(&mut self, name: &str, x: Tensor) -> Result<Tensor, ShapeError> {
+        let weight = self.graph.parameter(&format!("{name}.weight"), &[self.config.width])?;
+        self.graph.rms_norm(x, Some(weight), None, EPSILON)
+    }
+
+    /// `rms_norm(x)·(1 + scale) + shift`, with shift and scale `[B, D]`.
+    fn modulated_norm(&mut self, x: Tensor, shift: Tensor, scale: Tensor) -> Result<Tensor, ShapeError> {
+        self.graph.rms_norm(x, None, Some(Modulation { scale, shift }), EPSILON)
+    }
+
+    /// Linear without bias to `output` columns.
+    fn linear(&mut self, name: &str, x: Tensor, output: usize) -> Result<Tensor, ShapeError> {
+        let weight = self.weight(name, x, output)?;
+        self.graph.linear(x, weight, None)
+    }
+
+    /// Linear with bias to `output` columns.
+    fn linear_bias(&mut self, name: &str, x: Tensor, output: usize) -> Result<Tensor, ShapeError> {
+        let weight = self.weight(name, x, output)?;
+        let bias = self.graph.parameter(&format!("{name}.bias"), &[output])?;
+        self.graph.linear(x, weight, Some(bias))
+    }
+
+    fn weight(&mut self, name: &str, x: Tensor, output: usize) -> Result<Tensor, ShapeError> {
+        let input = self.graph.shape(x).last().copied().unwrap_or(1);
+        self.graph.parameter(&format!("{name}.weight"), &[output, input])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::jit::parameters;
+
+    const GEOMETRY: Geometry = Geometry { batch: 2, height: 64, width: 32, text_tokens: 7 };
+
+    /// The graph asks for exactly the listed parameters, with the listed shapes.
+    #[test]
+    fn graph_and_parameter_list_agree() {
+        for config in [Config::default(), Config { blocks: 2, refiner_blocks: 0, channels: 3, ..Config::default() }] {
+            let mut graph = Graph::new();
+            let outputs = build(&mut graph, &config, GEOMETRY).unwrap();
+            assert_eq!(graph.shape(outputs.prediction), [2, 64, 32, config.channels]);
+            let used: BTreeMap<String, Vec<usize>> =
+                graph.parameters().map(|(name, tensor)| (name.to_owned(), graph.shape(tensor).to_vec())).collect();
+            let listed: BTreeMap<String, Vec<usize>> =
+                parameters(&config).into_iter().map(|spec| (spec.name, spec.shape)).collect();
+            assert_eq!(used, listed);
+        }
+    }
+
+    #[test]
+    fn default_size_is_about_thirty_million() {
+        let count: usize = parameters(&Config::default()).iter().map(crate::ParameterSpec::len).sum();
+        assert!((28_000_000..33_000_000).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn impossible_geometry_is_named() {
+        for (geometry, field) in [
+            (Geometry { height: 60, ..GEOMETRY }, "height"),
+            (Geometry { width: 0, ..GEOMETRY }, "width"),
+            (Geometry { batch: 0, ..GEOMETRY }, "batch"),
+            (Geometry { text_tokens: 0, ..GEOMETRY }, "text tokens"),
+        ] {
+            let message = build(&mut Graph::new(), &Config::default(), geometry).unwrap_err().to_string();
+            assert!(message.contains(field), "{message}");
+        }
+    }
+}
