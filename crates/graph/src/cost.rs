@@ -1,0 +1,175 @@
+//! What a graph costs, from shapes alone: FLOPs and bytes by kind of operation, memory, and seconds at given rates.
+
+use std::collections::BTreeMap;
+
+use crate::graph::{Graph, Node, Role, Tensor};
+use crate::plan::Plan;
+use crate::{Op, OpKind};
+
+/// Cost of all nodes of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KindCost {
+    /// Number of nodes.
+    pub nodes: u64,
+    /// Floating point operations (a multiply-add counts two).
+    pub flops: u64,
+    /// Bytes of operands read and results written, each once.
+    pub bytes: u64,
+}
+
+/// Cost of one run of a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cost {
+    /// By kind of operation.
+    pub by_kind: BTreeMap<OpKind, KindCost>,
+    /// Sum of the FLOPs.
+    pub flops: u64,
+    /// Sum of the bytes moved.
+    pub bytes: u64,
+    /// Learned values.
+    pub parameters: u64,
+    /// f32 bytes of the parameters.
+    pub parameter_bytes: u64,
+    /// Arena that holds all activations.
+    pub arena_bytes: u64,
+}
+
+impl Cost {
+    /// Prices a graph.
+    pub fn new(graph: &Graph) -> Self {
+        let mut by_kind: BTreeMap<OpKind, KindCost> = BTreeMap::new();
+        for node in graph.nodes().iter().filter(|n| n.op != Op::Reshape) {
+            let entry = by_kind.entry(node.op.kind()).or_default();
+            entry.nodes += 1;
+            entry.flops += flops(graph, node);
+            entry.bytes += node.inputs.iter().chain(&node.outputs).map(|&t| 4 * graph.len(t) as u64).sum::<u64>();
+        }
+        let parameters: u64 =
+            graph.tensors().iter().filter(|t| matches!(t.role, Role::Parameter(_))).map(|t| t.len() as u64).sum();
+        Self {
+            flops: by_kind.values().map(|c| c.flops).sum(),
+            bytes: by_kind.values().map(|c| c.bytes).sum(),
+            by_kind,
+            parameters,
+            parameter_bytes: 4 * parameters,
+            arena_bytes: Plan::new(graph).peak_bytes() as u64,
+        }
+    }
+
+    /// FLOPs and bytes of one kind.
+    pub fn kind(&self, kind: OpKind) -> KindCost {
+        self.by_kind.get(&kind).copied().unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{:<24}{:>7}{:>12}{:>12}", "operation", "nodes", "GFLOP", "MB moved")?;
+        for (kind, c) in &self.by_kind {
+            let (gflop, mb) = (c.flops as f64 / 1e9, c.bytes as f64 / 1e6);
+            writeln!(f, "{:<24}{:>7}{gflop:>12.3}{mb:>12.1}", kind.name(), c.nodes)?;
+        }
+        let (gflop, mb) = (self.flops as f64 / 1e9, self.bytes as f64 / 1e6);
+        let nodes: u64 = self.by_kind.values().map(|c| c.nodes).sum();
+        writeln!(f, "{:<24}{nodes:>7}{gflop:>12.3}{mb:>12.1}", "total")?;
+        let (params, arena) = (self.parameters as f64 / 1e6, self.arena_bytes as f64 / 1e6);
+        write!(f, "{params:.2} M parameters, arena {arena:.1} MB")
+    }
+}
+
+/// Speeds of a machine, measured once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// Matrix products, FLOP/s.
+    pub matmul_flops_per_s: f64,
+    /// Attention, FLOP/s.
+    pub attention_flops_per_s: f64,
+    /// Everything else, bytes/s.
+    pub bytes_per_s: f64,
+    /// Seconds a node takes whatever its size.
+    pub per_node_overhead: f64,
+}
+
+/// Predicted seconds of one run.
+pub fn estimate_seconds(cost: &Cost, rates: &Rates) -> f64 {
+    cost.by_kind
+        .iter()
+        .map(|(kind, c)| {
+            let work = match kind {
+                OpKind::Linear | OpKind::LinearInputGradient | OpKind::LinearWeightGradient => {
+                    c.flops as f64 / rates.matmul_flops_per_s
+                }
+                OpKind::Attention | OpKind::AttentionBackward => c.flops as f64 / rates.attention_flops_per_s,
+                _ => c.bytes as f64 / rates.bytes_per_s,
+            };
+            work + c.nodes as f64 * rates.per_node_overhead
+        })
+        .sum()
+}
+
+/// FLOPs of one node; element-wise functions count a fixed number for each element.
+fn flops(graph: &Graph, node: &Node) -> u64 {
+    let len = |t: Tensor| graph.len(t) as u64;
+    let last = |t: Tensor| graph.shape(t).last().copied().unwrap_or(1) as u64;
+    let (i, o) = (&node.inputs, &node.outputs);
+    match &node.op {
+        Op::Linear { .. } => 2 * len(o[0]) * last(i[0]),
+        Op::LinearInputGradient => 2 * len(o[0]) * last(i[0]),
+        Op::LinearWeightGradient => 2 * len(i[0]) * last(i[1]),
+        Op::Attention { segments, .. } => 4 * len(o[0]) * keys(graph, node, segments),
+        Op::AttentionBackward { segments, .. } => 10 * len(i[i.len() - 1]) * keys(graph, node, segments),
+        Op::RmsNorm { .. } | Op::LayerNorm { .. } | Op::L2Normalize => 6 * len(o[0]),
+        Op::RmsNormBackward { .. } | Op::LayerNormBackward { .. } | Op::L2NormalizeBackward => 12 * len(o[0]),
+        Op::QkNormRotary { .. } => 8 * len(o[0]),
+        Op::QkNormRotaryBackward { .. } => 16 * len(o[0]),
+        Op::Silu | Op::Gelu | Op::Swiglu => 12 * len(o[0]),
+        Op::SiluBackward | Op::GeluBackward | Op::SwigluBackward => 16 * len(o[0]),
+        Op::ColumnSum | Op::MeanPool => len(i[0]),
+        Op::Add | Op::AddBroadcast | Op::Scale { .. } => len(o[0]),
+        Op::GatedAdd => 2 * len(o[0]),
+        Op::GatedAddBackward => 3 * len(o[0]),
+        Op::WeightedSquaredError | Op::WeightedSquaredErrorBackward => 4 * len(i[0]),
+        Op::TimestepEmbedding { .. } => 20 * len(o[0]),
+        Op::EmbeddingBackward | Op::MeanPoolBackward => len(o[0]),
+        Op::Embedding
+        | Op::Patchify { .. }
+        | Op::Unpatchify { .. }
+        | Op::Concat
+        | Op::Split { .. }
+        | Op::Reshape
+        | Op::Fill { .. } => 0,
+    }
+}
+
+/// Keys each query meets, all lengths full.
+fn keys(graph: &Graph, node: &Node, segments: &[crate::op::SegmentColumns]) -> u64 {
+    let mut at = 1;
+    let mut keys = 0;
+    for segment in segments {
+        keys += graph.shape(node.inputs[at])[1] as u64;
+        at += 2 + usize::from(segment.lengths);
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linear_layer_is_priced() {
+        let mut g = Graph::new();
+        let x = g.input("x", &[2, 3, 8]).unwrap();
+        let w = g.parameter("w", &[16, 8]).unwrap();
+        let y = g.linear(x, w, None).unwrap();
+        g.output("y", y).unwrap();
+        let cost = Cost::new(&g);
+        assert_eq!(cost.flops, 2 * 6 * 8 * 16);
+        assert_eq!(cost.bytes, 4 * (48 + 128 + 96));
+        assert_eq!((cost.parameters, cost.kind(OpKind::Linear).nodes), (128, 1));
+        let rates =
+            Rates { matmul_flops_per_s: 1e9, attention_flops_per_s: 1e9, bytes_per_s: 1e9, per_node_overhead: 1e-6 };
+        assert!((estimate_seconds(&cost, &rates) - (1536e-9 + 1e-6)).abs() < 1e-12);
+        assert!(cost.to_string().contains("linear"));
+    }
+}

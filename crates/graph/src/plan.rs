@@ -1,0 +1,205 @@
+//! [`Plan`]: where each computed tensor lives in one arena, from the interval in which it is needed.
+//!
+//! Offsets are found first-fit in order of falling size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural
+//! net inference", greedy by size). Graph inputs, outputs and gradients stay for the whole run.
+
+use crate::graph::{Graph, Role, Tensor};
+
+/// Offsets are multiples of this many f32 (64 bytes).
+pub const ALIGNMENT: usize = 16;
+
+/// Part of the arena that holds a tensor, in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// First element.
+    pub offset: usize,
+    /// Number of elements.
+    pub len: usize,
+}
+
+/// Nodes during which a stored tensor must keep its values (inclusive).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Index of the first node.
+    pub first: usize,
+    /// Index of the last node.
+    pub last: usize,
+}
+
+/// Memory plan of a graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    slots: Vec<Option<Slot>>,
+    lifetimes: Vec<Option<Lifetime>>,
+    len: usize,
+}
+
+impl Plan {
+    /// Plans the arena of a graph.
+    pub fn new(graph: &Graph) -> Self {
+        let roots = graph.storage_roots();
+        let lifetimes = lifetimes(graph, &roots);
+        let mut order: Vec<usize> = (0..lifetimes.len()).filter(|&t| lifetimes[t].is_some()).collect();
+        order.sort_by_key(|&t| (std::cmp::Reverse(graph.tensors[t].len()), t));
+        let mut slots: Vec<Option<Slot>> = vec![None; lifetimes.len()];
+        let mut placed: Vec<(Slot, Lifetime)> = Vec::with_capacity(order.len());
+        let mut len = 0;
+        for t in order {
+            let Some(life) = lifetimes[t] else { continue };
+            let slot = Slot { offset: first_fit(&placed, life, graph.tensors[t].len()), len: graph.tensors[t].len() };
+            len = len.max(end(slot));
+            // `placed` stays sorted by offset.
+            let at = placed.partition_point(|(s, _)| s.offset <= slot.offset);
+            placed.insert(at, (slot, life));
+            slots[t] = Some(slot);
+        }
+        for t in 0..slots.len() {
+            slots[t] = slots[roots[t].index()];
+        }
+        Self { slots, lifetimes, len }
+    }
+
+    /// Place of a tensor; none for parameters, constants and tensors nobody computes.
+    pub fn slot(&self, tensor: Tensor) -> Option<Slot> {
+        self.slots[tensor.index()]
+    }
+
+    /// When a tensor must be kept; none for reshapes (their source is kept), parameters and constants.
+    pub fn lifetime(&self, tensor: Tensor) -> Option<Lifetime> {
+        self.lifetimes[tensor.index()]
+    }
+
+    /// Length of the arena in f32.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is stored.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Size of the arena in bytes.
+    pub fn peak_bytes(&self) -> usize {
+        self.len * size_of::<f32>()
+    }
+}
+
+fn end(slot: Slot) -> usize {
+    (slot.offset + slot.len).next_multiple_of(ALIGNMENT)
+}
+
+/// Lowest offset where `len` elements fit among those placed (sorted by offset) that live at the same time.
+fn first_fit(placed: &[(Slot, Lifetime)], life: Lifetime, len: usize) -> usize {
+    let mut offset = 0;
+    for (slot, other) in placed {
+        if other.last < life.first || life.last < other.first {
+            continue;
+        }
+        if offset + len <= slot.offset {
+            break;
+        }
+        offset = offset.max(end(*slot));
+    }
+    offset
+}
+
+fn lifetimes(graph: &Graph, roots: &[Tensor]) -> Vec<Option<Lifetime>> {
+    let last_node = graph.nodes.len().saturating_sub(1);
+    let mut lives: Vec<Option<Lifetime>> = vec![None; graph.tensors.len()];
+    for (_, tensor) in graph.inputs() {
+        lives[tensor.index()] = Some(Lifetime { first: 0, last: last_node });
+    }
+    for (at, node) in graph.nodes.iter().enumerate() {
+        for tensor in node.outputs.iter().filter(|t| roots[t.index()] == **t) {
+            lives[tensor.index()] = Some(Lifetime { first: at, last: at });
+        }
+        for tensor in &node.inputs {
+            if let Some(life) = &mut lives[roots[tensor.index()].index()] {
+                life.last = life.last.max(at);
+            }
+        }
+    }
+    for (_, tensor) in graph.outputs.iter().chain(&graph.gradients) {
+        let root = roots[tensor.index()];
+        if let Some(life) = &mut lives[root.index()] {
+            life.last = last_node;
+        }
+    }
+    debug_assert!(lives.iter().zip(&graph.tensors).all(|(l, t)| l.is_none() || !matches!(t.role, Role::Parameter(_))));
+    lives
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small deterministic generator (splitmix64).
+    fn next(state: &mut u64) -> usize {
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = *state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) as usize
+    }
+
+    fn random_graph(seed: u64) -> Graph {
+        let mut state = seed;
+        let mut g = Graph::new();
+        let mut live = vec![g.input("x", &[3, 8]).unwrap()];
+        for i in 0..40 {
+            let a = live[next(&mut state) % live.len()];
+            let new = match next(&mut state) % 5 {
+                0 => g.silu(a).unwrap(),
+                1 => {
+                    let width = g.shape(a)[g.shape(a).len() - 1];
+                    let n = 1 + next(&mut state) % 70;
+                    let w = g.parameter(&format!("w{i}"), &[n, width]).unwrap();
+                    g.linear(a, w, None).unwrap()
+                }
+                2 => g.add(a, a).unwrap(),
+                3 => {
+                    let len = g.len(a);
+                    g.reshape(a, &[len]).unwrap()
+                }
+                _ => g.concat(&[a, a]).unwrap(),
+            };
+            live.push(new);
+            if next(&mut state) % 7 == 0 {
+                g.output(&format!("o{i}"), new).unwrap();
+            }
+        }
+        g
+    }
+
+    #[test]
+    fn no_two_live_tensors_overlap() {
+        for seed in 0..200 {
+            let g = random_graph(seed);
+            let plan = Plan::new(&g);
+            let stored: Vec<(Slot, Lifetime)> = (0..g.tensors().len() as u32)
+                .filter_map(|t| Some((plan.slot(Tensor(t))?, plan.lifetime(Tensor(t))?)))
+                .collect();
+            assert!(stored.len() > 10);
+            for (i, (a, la)) in stored.iter().enumerate() {
+                assert!(a.offset.is_multiple_of(ALIGNMENT) && a.offset + a.len <= plan.len());
+                for (b, lb) in &stored[..i] {
+                    let together = la.first <= lb.last && lb.first <= la.last;
+                    let overlap = a.offset < b.offset + b.len && b.offset < a.offset + a.len;
+                    assert!(!(together && overlap), "seed {seed}: {a:?} {la:?} and {b:?} {lb:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn memory_is_reused() {
+        let mut g = Graph::new();
+        let mut x = g.input("x", &[1000]).unwrap();
+        for _ in 0..50 {
+            x = g.silu(x).unwrap();
+        }
+        g.output("y", x).unwrap();
+        assert!(Plan::new(&g).len() <= 3 * 1008);
+    }
+}
