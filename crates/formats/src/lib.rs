@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod atomic;
+pub mod canvas;
 pub mod digest;
 mod half;
 mod mmap;
