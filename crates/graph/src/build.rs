@@ -1,7 +1,7 @@
 //! Builder methods of [`Graph`], one per forward operation, with shape inference.
 
-use crate::graph::{Graph, Tensor};
-use crate::op::SegmentColumns;
+use crate::graph::{Graph, MAX_OPERANDS, Role, Tensor};
+use crate::op::{MAX_SEGMENTS, SegmentColumns};
 use crate::shape::check;
 use crate::{Activation, Op, QkParts, ShapeError};
 
@@ -61,6 +61,9 @@ impl Graph {
         let (xs, ws) = (self.shape(x), self.shape(weight));
         let fits = ws.len() == 2 && last(xs) == ws[1];
         check("linear", fits, || "x [.., K] and weight [N, K]".into(), &[xs, ws])?;
+        if !matches!(self.tensors[weight.index()].role, Role::Parameter(_)) {
+            return Err(ShapeError::new("linear", "a parameter as weight", "another tensor"));
+        }
         let shape = with_last(xs, ws[0]);
         let mut inputs = vec![x, weight];
         if let Some(bias) = bias {
@@ -203,12 +206,9 @@ impl Graph {
         const NAME: &str = "attention";
         let width = heads * head_dim;
         let qs = self.shape(query.tensor).to_vec();
-        if segments.is_empty() || width == 0 {
-            return Err(ShapeError::new(
-                NAME,
-                "at least one segment and one head",
-                format!("{} segments", segments.len()),
-            ));
+        if segments.is_empty() || segments.len() > MAX_SEGMENTS || width == 0 {
+            let found = format!("{} segments, {heads} heads", segments.len());
+            return Err(ShapeError::new(NAME, format!("1 to {MAX_SEGMENTS} segments and at least one head"), found));
         }
         let fits = |shape: &[usize], offset: usize| shape.len() == 3 && shape[0] == qs[0] && offset + width <= shape[2];
         check(NAME, fits(&qs, query.offset), || format!("query [B, T, ≥{}]", query.offset + width), &[&qs])?;
@@ -325,13 +325,16 @@ impl Graph {
             check("concat", fits, || "equal leading dimensions".into(), &[&lead, shape])?;
             width += last(shape);
         }
+        if parts.len() >= MAX_OPERANDS {
+            return Err(ShapeError::new("concat", format!("fewer than {MAX_OPERANDS} parts"), parts.len().to_string()));
+        }
         Ok(self.one(Op::Concat, parts.to_vec(), &with_last(&lead, width)))
     }
 
     /// Splits the last dimension into parts of the given sizes.
     pub fn split(&mut self, x: Tensor, sizes: &[usize]) -> Result<Vec<Tensor>, ShapeError> {
         let shape = self.shape(x).to_vec();
-        let fits = sizes.iter().sum::<usize>() == last(&shape) && !sizes.contains(&0);
+        let fits = sizes.iter().sum::<usize>() == last(&shape) && !sizes.contains(&0) && sizes.len() < MAX_OPERANDS;
         check("split", fits, || format!("last dimension the sum of {sizes:?}"), &[&shape])?;
         let shapes: Vec<Vec<usize>> = sizes.iter().map(|&n| with_last(&shape, n)).collect();
         let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();

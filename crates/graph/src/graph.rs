@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use crate::{Op, ShapeError};
 
+/// A node has at most this many inputs, and as many outputs.
+pub(crate) const MAX_OPERANDS: usize = 32;
+
 /// Handle of a tensor of one graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tensor(pub u32);

@@ -13,16 +13,22 @@
 pub mod autodiff;
 mod build;
 pub mod cost;
+mod execute;
+mod executor;
 pub mod fuse;
 mod graph;
 mod op;
+mod packed;
 mod parameters;
 mod plan;
 mod shape;
 
 pub use crate::graph::{Graph, Node, Role, Tensor, TensorInfo};
 pub use build::{Columns, KeyValue, Modulation};
-pub use op::{Activation, Op, OpKind, QkParts, SegmentColumns};
+pub use executor::{Executor, ExecutorError};
+pub use kernels::gemm::{Activation, Precision};
+pub use op::{Op, OpKind, QkParts, SegmentColumns};
+pub use packed::PackedParameters;
 pub use parameters::{Parameter, ParameterError, Parameters};
 pub use plan::{Lifetime, Plan, Slot};
 pub use shape::ShapeError;

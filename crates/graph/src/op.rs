@@ -1,15 +1,6 @@
 //! The operation set: coarse, each one kernel call. Optional operands are flags, in the order they are listed.
 
-/// Function in the epilogue of a [`Op::Linear`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Activation {
-    /// Identity.
-    None,
-    /// x·sigmoid(x).
-    Silu,
-    /// Exact (erf) GELU.
-    Gelu,
-}
+use kernels::gemm::Activation;
 
 /// Which column blocks a [`Op::QkNormRotary`] tensor holds, each `heads · head_dim` wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,6 +20,9 @@ impl QkParts {
         }
     }
 }
+
+/// Most segments of one attention.
+pub(crate) const MAX_SEGMENTS: usize = 4;
 
 /// Column offsets of one key/value segment of an attention node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

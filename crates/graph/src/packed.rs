@@ -1,0 +1,205 @@
+//! [`PackedParameters`]: the weights of a set of graphs as the kernels read them.
+//!
+//! A linear weight is packed once for the forward product, and once more for its input gradient when a graph has that node.
+//! Everything else (biases, norm weights, tables) stays f32. Nothing else is kept, so a checkpoint can be dropped after packing.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{RwLock, RwLockReadGuard};
+
+use kernels::Cpu;
+use kernels::gemm::{Layout, PackedMatrix, Precision};
+
+use crate::graph::{Graph, Role, Tensor};
+use crate::{Op, ParameterError, Parameters};
+
+/// How a node reads a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// `[K, N]` operand of a forward product.
+    Forward,
+    /// `[N, K]` operand of an input gradient.
+    Backward,
+    /// Plain f32.
+    Plain,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Entry {
+    shape: Vec<usize>,
+    forward: Option<usize>,
+    backward: Option<usize>,
+    plain: Option<usize>,
+}
+
+/// The storage behind the lock.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    pub(crate) matrices: Vec<PackedMatrix>,
+    pub(crate) plain: Vec<Vec<f32>>,
+}
+
+/// Weights packed for one instruction set and precision, shared by executors (in an `Arc`).
+#[derive(Debug)]
+pub struct PackedParameters {
+    cpu: Cpu,
+    precision: Precision,
+    names: Vec<String>,
+    entries: HashMap<String, Entry>,
+    store: RwLock<Store>,
+}
+
+impl PackedParameters {
+    /// Packs what the graphs read of `parameters`.
+    pub fn new(
+        cpu: &Cpu,
+        graphs: &[&Graph],
+        parameters: &Parameters,
+        precision: Precision,
+    ) -> Result<Self, ParameterError> {
+        Self::from_source(cpu, graphs, precision, |name| parameters.get(name).map(|p| Cow::Borrowed(p.data.as_slice())))
+    }
+
+    /// Packs what the graphs read; `source` gives the f32 values of one parameter at a time, so that a checkpoint never has
+    /// to be in memory as f32 as a whole.
+    pub fn from_source<'a>(
+        cpu: &Cpu,
+        graphs: &[&Graph],
+        precision: Precision,
+        mut source: impl FnMut(&str) -> Option<Cow<'a, [f32]>>,
+    ) -> Result<Self, ParameterError> {
+        let mut packed = Self {
+            cpu: cpu.clone(),
+            precision,
+            names: Vec::new(),
+            entries: HashMap::new(),
+            store: RwLock::new(Store::default()),
+        };
+        let mut store = Store::default();
+        for graph in graphs {
+            packed.reserve(graph, &mut store)?;
+        }
+        for name in &packed.names {
+            packed.fill(name, source(name), &mut store)?;
+        }
+        packed.store = RwLock::new(store);
+        Ok(packed)
+    }
+
+    /// Creates storage for every use a graph makes of its parameters.
+    fn reserve(&mut self, graph: &Graph, store: &mut Store) -> Result<(), ParameterError> {
+        for (tensor, name, kind) in uses(graph) {
+            let shape = graph.shape(tensor);
+            let entry = self.entries.entry(name.to_owned()).or_insert_with(|| {
+                self.names.push(name.to_owned());
+                Entry { shape: shape.to_vec(), ..Entry::default() }
+            });
+            if entry.shape != shape {
+                let found = format!("{shape:?} in another graph");
+                return Err(ParameterError::Shape { name: name.into(), expected: entry.shape.clone(), found });
+            }
+            let matrix = |k, n, store: &mut Store| {
+                store.matrices.push(PackedMatrix::new(self.cpu.isa, self.precision, k, n));
+                store.matrices.len() - 1
+            };
+            match kind {
+                Use::Forward if entry.forward.is_none() => entry.forward = Some(matrix(shape[1], shape[0], store)),
+                Use::Backward if entry.backward.is_none() => entry.backward = Some(matrix(shape[0], shape[1], store)),
+                Use::Plain if entry.plain.is_none() => {
+                    store.plain.push(Vec::new());
+                    entry.plain = Some(store.plain.len() - 1);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn fill(&self, name: &str, data: Option<Cow<[f32]>>, store: &mut Store) -> Result<(), ParameterError> {
+        let Some(data) = data else { return Err(ParameterError::Missing { name: name.into() }) };
+        let entry = &self.entries[name];
+        if data.len() != entry.shape.iter().product::<usize>() {
+            let found = format!("{} values", data.len());
+            return Err(ParameterError::Shape { name: name.into(), expected: entry.shape.clone(), found });
+        }
+        // weight [N, K]: the forward operand [K, N] is its transpose, the backward operand [N, K] the weight itself.
+        if let Some(i) = entry.forward {
+            store.matrices[i].pack(&self.cpu, &data, Layout::NK);
+        }
+        if let Some(i) = entry.backward {
+            store.matrices[i].pack(&self.cpu, &data, Layout::KN);
+        }
+        if let Some(i) = entry.plain {
+            match data {
+                Cow::Owned(data) => store.plain[i] = data,
+                Cow::Borrowed(data) if store.plain[i].len() == data.len() => store.plain[i].copy_from_slice(data),
+                Cow::Borrowed(data) => store.plain[i] = data.to_vec(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Packs again after the weights changed. Waits for running executors.
+    pub fn refresh(&self, parameters: &Parameters) -> Result<(), ParameterError> {
+        let mut store = self.store.write().unwrap_or_else(|e| e.into_inner());
+        for name in &self.names {
+            self.fill(name, parameters.get(name).map(|p| Cow::Borrowed(p.data.as_slice())), &mut store)?;
+        }
+        Ok(())
+    }
+
+    /// Names of the packed parameters, in the order the graphs read them.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Precision of the matrix products.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Memory held.
+    pub fn bytes(&self) -> usize {
+        let store = self.read();
+        store.matrices.iter().map(PackedMatrix::bytes).sum::<usize>()
+            + store.plain.iter().map(|p| size_of_val(p.as_slice())).sum::<usize>()
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Index into the store for one use of a parameter, if it was packed with this shape.
+    pub(crate) fn find(&self, name: &str, shape: &[usize], kind: Use) -> Option<usize> {
+        let entry = self.entries.get(name).filter(|e| e.shape == shape)?;
+        match kind {
+            Use::Forward => entry.forward,
+            Use::Backward => entry.backward,
+            Use::Plain => entry.plain,
+        }
+    }
+}
+
+/// How input `position` of an operation is read.
+pub(crate) fn use_of(op: &Op, position: usize) -> Use {
+    match (op, position) {
+        (Op::Linear { .. }, 1) => Use::Forward,
+        (Op::LinearInputGradient, 1) => Use::Backward,
+        _ => Use::Plain,
+    }
+}
+
+/// Every use of a parameter in execution order: its tensor, name and kind.
+fn uses(graph: &Graph) -> Vec<(Tensor, &str, Use)> {
+    let roots = graph.storage_roots();
+    let mut found = Vec::new();
+    for node in graph.nodes.iter().filter(|n| n.op != Op::Reshape) {
+        for (position, tensor) in node.inputs.iter().enumerate() {
+            let root = roots[tensor.index()];
+            if let Role::Parameter(name) = &graph.tensors[root.index()].role {
+                found.push((root, name.as_str(), use_of(&node.op, position)));
+            }
+        }
+    }
+    found
+}
