@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use formats::safetensors::{Data, File, Tensor};
+use formats::safetensors::{File, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -61,15 +61,12 @@ pub fn save(folder: &Path, progress: &Progress, entries: &[Entry<'_>]) -> Result
     let state = target.join("state.safetensors");
     let tensors: Vec<Tensor<'_>> = entries
         .iter()
-        .map(|entry| Tensor { name: entry.name.clone(), shape: entry.shape.to_vec(), data: Data::F32(entry.values) })
+        .map(|entry| Tensor::f32(entry.name.as_str(), entry.shape, entry.values))
         .collect();
-    formats::safetensors::write(&state, &tensors, &Default::default())?;
-    let sha256 = formats::digest::sha256_file(&state)
-        .map_err(|source| TrainError::Io { path: state.clone(), doing: "reading back the checkpoint", source })?;
+    let sha256 = formats::safetensors::write(&state, tensors, &Default::default())?;
     let manifest = Manifest { progress: progress.clone(), sha256 };
     let json = serde_json::to_vec_pretty(&manifest).expect("plain numbers and strings become JSON");
-    formats::atomic::write_atomic(&manifest_path, |file| std::io::Write::write_all(file, &json))
-        .map_err(|source| TrainError::Io { path: manifest_path.clone(), doing: "writing the checkpoint", source })?;
+    formats::atomic::write_atomic(&manifest_path, |file| file.write_all(&json))?;
     for (_, old) in list(folder)?.into_iter().skip(KEPT) {
         // Failing to remove an old checkpoint costs only disk space.
         let _ = std::fs::remove_dir_all(old);

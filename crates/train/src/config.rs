@@ -204,7 +204,7 @@ impl TrainConfig {
             Err(TrainError::ConfigRange { field, expected: expected.into(), found })
         };
         self.model
-            .check()
+            .validate()
             .map_err(|error| TrainError::ConfigRange { field: "model", expected: "a buildable network".into(), found: error.to_string() })?;
         let patch = self.model.patch;
         if self.resolution == 0 || self.resolution % patch != 0 || self.resolution > 256 {

@@ -76,6 +76,9 @@ pub enum TrainError {
     /// The data set cannot be used.
     #[error(transparent)]
     Data(#[from] data::DataError),
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] formats::atomic::WriteError),
     /// A tensor file cannot be used.
     #[error(transparent)]
     Format(#[from] formats::safetensors::Error),
@@ -88,7 +91,19 @@ pub enum TrainError {
     /// A picture could not be written.
     #[error(transparent)]
     Picture(#[from] formats::picture::PictureError),
-    /// The graph could not be built.
-    #[error("building the training graph failed: {0}")]
-    Graph(String),
+    /// The network could not be built.
+    #[error(transparent)]
+    Network(#[from] models::jit::BuildError),
+    /// The loss could not be added to the network.
+    #[error("training graph: {0}")]
+    Shape(#[from] graph::ShapeError),
+    /// The gradients could not be built.
+    #[error("training graph: {0}")]
+    Gradient(#[from] graph::autodiff::AutodiffError),
+    /// Parameters and graph do not fit.
+    #[error(transparent)]
+    Parameter(#[from] graph::ParameterError),
+    /// The graph could not be run.
+    #[error("training graph: {0}")]
+    Executor(#[from] graph::ExecutorError),
 }

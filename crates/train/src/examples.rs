@@ -1,0 +1,98 @@
+//! From example numbers to a batch: pictures, noise, times and caption states.
+
+use kernels::Cpu;
+
+use crate::captions::CaptionStates;
+use crate::config::FlowConfig;
+use crate::{TrainError, flow};
+
+/// One batch, ready to be the training graph's inputs.
+pub struct Batch {
+    /// Clean pictures `[B, H, W, 4]` f32, premultiplied RGBA in [-1, 1].
+    pub x: Vec<f32>,
+    /// Noisy pictures, as `x`.
+    pub z: Vec<f32>,
+    /// Flow times `[B]`.
+    pub t: Vec<f32>,
+    /// Loss weights `[B]`.
+    pub weight: Vec<f32>,
+    /// Caption states `[B, T, text width]` f32.
+    pub text: Vec<f32>,
+    /// Valid caption tokens `[B]`.
+    pub text_lengths: Vec<f32>,
+    /// Pooled captions `[B, text width]` f32.
+    pub text_pooled: Vec<f32>,
+}
+
+/// Where a batch comes from and how it is numbered.
+pub struct Examples<'a> {
+    /// The pictures.
+    pub dataset: &'a data::Dataset,
+    /// Noise process and conditioning.
+    pub flow: &'a FlowConfig,
+    /// Seed of order, captions and noise.
+    pub seed: u64,
+}
+
+impl Batch {
+    /// An empty batch of `batch` pictures of `resolution` pixels a side and `tokens` caption tokens of width
+    /// `text_width`.
+    pub fn new(batch: usize, resolution: usize, tokens: usize, text_width: usize) -> Self {
+        let picture = resolution * resolution * 4;
+        Batch {
+            x: vec![0.0; batch * picture],
+            z: vec![0.0; batch * picture],
+            t: vec![0.0; batch],
+            weight: vec![0.0; batch],
+            text: vec![0.0; batch * tokens * text_width],
+            text_lengths: vec![0.0; batch],
+            text_pooled: vec![0.0; batch * text_width],
+        }
+    }
+
+    /// Fills the batch with examples `first`, `first + 1`, …; `drop_captions` is false for held-out loss.
+    pub fn fill(
+        &mut self,
+        cpu: &Cpu,
+        examples: &Examples<'_>,
+        states: &mut CaptionStates,
+        first: u64,
+        drop_captions: bool,
+    ) -> Result<(), TrainError> {
+        let batch = self.t.len();
+        let mut records = Vec::with_capacity(batch);
+        let mut captions = Vec::with_capacity(batch);
+        for (i, (t, weight)) in self.t.iter_mut().zip(&mut self.weight).enumerate() {
+            let number = first + i as u64;
+            let choice = flow::choice(examples.flow, examples.seed, number);
+            let record = examples.dataset.sample(choice.record);
+            records.push(record);
+            captions.push(if choice.drop && drop_captions {
+                String::new()
+            } else {
+                examples.dataset.caption(record, choice.caption)
+            });
+            *t = flow::time(examples.flow, examples.seed, number);
+            *weight = flow::weight(examples.flow, *t);
+        }
+        states.gather(&captions, &mut self.text, &mut self.text_lengths, &mut self.text_pooled)?;
+        let picture = self.x.len() / batch;
+        let mut pairs: Vec<(&mut [f32], &mut [f32])> =
+            self.x.chunks_mut(picture).zip(self.z.chunks_mut(picture)).collect();
+        let times = &self.t;
+        cpu.pool.run_chunks(&mut pairs, 1, |i, pair| {
+            let (x, z) = &mut pair[0];
+            flow::mix(examples.seed, first + i as u64, times[i], examples.dataset.pixels(records[i]), x, z);
+        });
+        Ok(())
+    }
+
+    /// Gives every picture the caption of the next one.
+    pub fn rotate_captions(&mut self) {
+        let batch = self.t.len();
+        for values in [&mut self.text, &mut self.text_lengths, &mut self.text_pooled] {
+            let row = values.len() / batch;
+            values.rotate_left(row);
+        }
+    }
+}

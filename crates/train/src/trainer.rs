@@ -1,0 +1,221 @@
+//! One training step after another: examples → graph → gradients → optimiser.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use data::{Dataset, Split};
+use engine::model::ModelInfo;
+use formats::safetensors::Tensor;
+use graph::{Executor, Graph, PackedParameters, Parameters, autodiff, cost::Cost};
+use kernels::Cpu;
+use kernels::gemm::Precision;
+use models::jit;
+
+use crate::captions::CaptionStates;
+use crate::checkpoint::{self, Loaded, Progress};
+use crate::config::{PrecisionChoice, TrainConfig};
+use crate::examples::{Batch, Examples};
+use crate::optimiser::Optimiser;
+use crate::{TrainError, schedule};
+
+/// Memory for caption states that are kept.
+const CAPTION_MEMORY: usize = 3 << 30;
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Number of the step, from 1.
+    pub step: u64,
+    /// Mean weighted squared error of the batch.
+    pub loss: f32,
+    /// Gradient norm before clipping.
+    pub gradient_norm: f32,
+    /// Multiplier of the learning rate.
+    pub rate: f32,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// A run in memory.
+pub struct Trainer {
+    cpu: Cpu,
+    config: TrainConfig,
+    dataset: Dataset,
+    states: CaptionStates,
+    batch: Batch,
+    executor: Executor,
+    packed: Arc<PackedParameters>,
+    optimiser: Optimiser,
+    progress: Progress,
+    flops: f64,
+}
+
+impl Trainer {
+    /// Opens the data, builds the network and its gradients, and sets the parameters: from `init`, or fresh from the
+    /// seed.
+    pub fn new(cpu: &Cpu, config: &TrainConfig) -> Result<Self, TrainError> {
+        config.check()?;
+        let dataset = Dataset::open(&config.data, config.resolution, Split::Train)?;
+        let precision = precision(cpu, config.precision);
+        let encoder = engine::text_encoder(cpu, precision)?;
+        let states = CaptionStates::new(encoder, config.text_tokens, CAPTION_MEMORY);
+        let specs = jit::parameters(&config.model);
+        let parameters = match &config.init {
+            Some(path) => load(path, &specs)?,
+            None => jit::initial_parameters(&config.model, config.seed)?,
+        };
+        let graph = Arc::new(training_graph(config)?);
+        let flops = Cost::new(&graph).flops as f64;
+        let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &parameters, precision)?);
+        let executor = Executor::new(cpu, graph, packed.clone())?;
+        let optimiser = Optimiser::new(cpu, &config.optimiser, precision, specs, parameters);
+        Ok(Trainer {
+            batch: Batch::new(config.batch, config.resolution, config.text_tokens, states.width()),
+            cpu: cpu.clone(),
+            config: config.clone(),
+            dataset,
+            states,
+            executor,
+            packed,
+            optimiser,
+            progress: Progress { step: 0, pictures: 0, seconds: 0.0, flops: 0.0 },
+            flops,
+        })
+    }
+
+    /// The training split.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// Counters.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Number of values in all parameters.
+    pub fn parameters(&self) -> usize {
+        self.optimiser.parameters.elements()
+    }
+
+    /// The f32 masters.
+    pub fn masters(&self) -> &Parameters {
+        &self.optimiser.parameters
+    }
+
+    /// One optimiser step.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`] when the loss is not finite; the parameters are then those before the step.
+    pub fn step(&mut self) -> Result<Step, TrainError> {
+        let start = Instant::now();
+        let examples = Examples { dataset: &self.dataset, flow: &self.config.flow, seed: self.config.seed };
+        self.batch.fill(&self.cpu, &examples, &mut self.states, self.progress.pictures, true)?;
+        set_inputs(&mut self.executor, &self.batch)?;
+        self.executor.run()?;
+        let loss = self.executor.output("loss")[0];
+        let step = self.progress.step + 1;
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged { loss, step });
+        }
+        let rate = schedule::multiplier(&self.config, self.progress.step, self.progress.pictures);
+        let by_name: HashMap<&str, &[f32]> = self.executor.gradients().collect();
+        let gradients: Vec<&[f32]> =
+            self.optimiser.parameters.iter().map(|p| by_name[p.name.as_str()]).collect();
+        let gradient_norm = self.optimiser.step(&self.cpu, &gradients, step, rate);
+        self.packed.refresh(&self.optimiser.parameters)?;
+        let seconds = start.elapsed().as_secs_f64();
+        self.progress.step = step;
+        self.progress.pictures += self.config.batch as u64;
+        self.progress.seconds += seconds;
+        self.progress.flops += self.flops;
+        Ok(Step { step, loss, gradient_norm, rate, seconds })
+    }
+
+    /// Writes a checkpoint.
+    pub fn save(&self, folder: &Path) -> Result<PathBuf, TrainError> {
+        checkpoint::save(folder, &self.progress, &self.optimiser.entries())
+    }
+
+    /// Goes on from a checkpoint.
+    pub fn restore(&mut self, found: &Loaded) -> Result<(), TrainError> {
+        self.optimiser.restore(|name, shape| found.state.to_f32_of_shape(name, shape))?;
+        self.progress = found.progress.clone();
+        self.packed.refresh(&self.optimiser.parameters)?;
+        Ok(())
+    }
+
+    /// Writes average `which` (0 the narrow one, 1 the wide one) as a bf16 model file that `generate --model` takes.
+    pub fn export(&self, path: &Path, which: usize) -> Result<(), TrainError> {
+        let info = ModelInfo {
+            name: self.config.name.clone(),
+            config: self.config.model.clone(),
+            image_size: self.config.resolution as u32,
+            text_tokens: self.config.text_tokens,
+            pictures_seen: self.progress.pictures,
+        };
+        let average = self.optimiser.average(which);
+        let tensors = average.iter().map(|p| Tensor::bf16(p.name.as_str(), &p.shape, p.data.as_slice()));
+        formats::safetensors::write(path, tensors, &info.to_metadata())?;
+        Ok(())
+    }
+}
+
+/// The precision `choice` means on this machine.
+pub fn precision(cpu: &Cpu, choice: PrecisionChoice) -> Precision {
+    match choice {
+        PrecisionChoice::F32 => Precision::F32,
+        PrecisionChoice::Bf16 => Precision::Bf16,
+        PrecisionChoice::Auto => Precision::auto(cpu.isa),
+    }
+}
+
+/// The network, its loss and the gradients.
+fn training_graph(config: &TrainConfig) -> Result<Graph, TrainError> {
+    let mut graph = Graph::new();
+    let loss = loss_graph(&mut graph, config)?;
+    autodiff::gradients(&mut graph, loss)?;
+    Ok(graph)
+}
+
+/// The network and its loss; returns the loss.
+pub(crate) fn loss_graph(graph: &mut Graph, config: &TrainConfig) -> Result<graph::Tensor, TrainError> {
+    let side = config.resolution;
+    let geometry =
+        jit::Geometry { batch: config.batch, height: side, width: side, text_tokens: config.text_tokens };
+    let network = jit::build(graph, &config.model, geometry)?;
+    let x = graph.input("x", &[config.batch, side, side, config.model.channels])?;
+    let weight = graph.input("weight", &[config.batch])?;
+    let loss = graph.weighted_squared_error(network.prediction, x, weight)?;
+    graph.output("loss", loss)?;
+    Ok(loss)
+}
+
+/// Copies a batch into an executor of [`loss_graph`].
+pub(crate) fn set_inputs(executor: &mut Executor, batch: &Batch) -> Result<(), TrainError> {
+    for (name, values) in [
+        ("z", &batch.z),
+        ("x", &batch.x),
+        ("t", &batch.t),
+        ("weight", &batch.weight),
+        ("text", &batch.text),
+        ("text_lengths", &batch.text_lengths),
+        ("text_pooled", &batch.text_pooled),
+    ] {
+        executor.set_input(name, values)?;
+    }
+    Ok(())
+}
+
+/// Parameters from a model file, in the network's order.
+pub(crate) fn load(path: &Path, specs: &[models::ParameterSpec]) -> Result<Parameters, TrainError> {
+    let file = formats::safetensors::File::open(path)?;
+    let mut parameters = Parameters::new();
+    for spec in specs {
+        let values = file.to_f32_of_shape(&spec.name, &spec.shape)?;
+        parameters.insert(&spec.name, &spec.shape, values)?;
+    }
+    Ok(parameters)
+}
