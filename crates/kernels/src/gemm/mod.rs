@@ -1,8 +1,23 @@
-//! Matrix products.
+//! Matrix products: `act(a · b + bias) + residual` with a packed right operand, the gradients that go with it, and plain
+//! products of unpacked operands.
+//!
+//! Every output is a sum over k in an order that depends on k alone, so its bits are the same for any number of threads, of
+//! rows beside it, and wherever its row stands. With AVX512-BF16 and AMX, bf16 operands are multiplied directly; elsewhere
+//! rounded operands are multiplied in f32.
 
-use simd::Isa;
+#[cfg(target_arch = "x86_64")]
+mod amx;
+mod driver;
+mod micro;
+mod pack;
+#[cfg(test)]
+mod tests;
 
-use crate::{Cpu, reference};
+use simd::{Isa, Kernel, Simd};
+
+use crate::Cpu;
+use driver::Variant;
+use pack::{Line, Operand, WIDTH};
 
 /// How operands of products are represented; accumulation and results are f32 in both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,33 +72,35 @@ pub enum Layout {
 /// The right operand `[k, n]` of a product, packed for one instruction set and precision.
 #[derive(Clone, Debug)]
 pub struct PackedMatrix {
+    variant: Variant,
     precision: Precision,
     k: usize,
     n: usize,
-    data: Vec<f32>,
+    lines: Vec<Line>,
 }
 
 impl PackedMatrix {
     /// Storage for a `[k, n]` operand, all zero.
-    pub fn new(_isa: Isa, precision: Precision, k: usize, n: usize) -> Self {
-        Self { precision, k, n, data: vec![0.0; k * n] }
+    ///
+    /// # Panics
+    /// When the machine lacks `isa`.
+    pub fn new(isa: Isa, precision: Precision, k: usize, n: usize) -> Self {
+        let variant = variant(isa, precision);
+        let lines = vec![Line::ZERO; n.div_ceil(WIDTH) * variant.steps(k)];
+        Self { variant, precision, k, n, lines }
     }
 
     /// Packs `src`; the storage is reused.
     ///
     /// # Panics
     /// When `src` does not hold `k · n` values.
-    pub fn pack(&mut self, _cpu: &Cpu, src: &[f32], layout: Layout) {
+    pub fn pack(&mut self, cpu: &Cpu, src: &[f32], layout: Layout) {
         assert_eq!(src.len(), self.k * self.n, "operand size");
-        let (k, n) = (self.k, self.n);
-        for p in 0..k {
-            for j in 0..n {
-                self.data[p * n + j] = match layout {
-                    Layout::NK => src[j * k + p],
-                    Layout::KN => src[p * n + j],
-                };
-            }
-        }
+        let b = match layout {
+            Layout::NK => rows(src, self.n, self.k),
+            Layout::KN => columns(src, self.k, self.n),
+        };
+        driver::pack_right(cpu, self.variant, &b, (0, self.k), &mut self.lines);
     }
 
     /// The length of the sums.
@@ -103,19 +120,45 @@ impl PackedMatrix {
 
     /// The memory it takes.
     pub fn bytes(&self) -> usize {
-        self.data.len() * 4
+        size_of_val(&*self.lines)
     }
 }
 
+/// The code for `isa` and `precision`, after the check that everything unsafe below rests on.
+fn variant(isa: Isa, precision: Precision) -> Variant {
+    assert!(isa <= Isa::detected(), "this machine has no {isa}");
+    Variant::new(isa, precision)
+}
+
+/// `data` as `[outer, k]`.
+fn rows(data: &[f32], outer: usize, k: usize) -> Operand<'_> {
+    assert_eq!(data.len(), outer * k, "operand size");
+    Operand { data, stride: k, outer, k, k_major: false }
+}
+
+/// `data` as `[k, outer]`.
+fn columns(data: &[f32], k: usize, outer: usize) -> Operand<'_> {
+    assert_eq!(data.len(), outer * k, "operand size");
+    Operand { data, stride: outer, outer, k, k_major: true }
+}
+
 /// `out = act(a · b + bias) + residual`; `a`: `[m, k] f32`, `out`: `[m, n] f32`.
-pub fn matmul(_cpu: &Cpu, m: usize, a: &[f32], b: &PackedMatrix, epilogue: &Epilogue<'_>, out: &mut [f32]) {
-    let (k, n) = (b.k, b.n);
-    reference::gemm::product(b.precision, (m, n, k), |i, p| a[i * k + p], |p, j| b.data[p * n + j], epilogue, out);
+///
+/// # Panics
+/// When a slice does not have the size of its shape.
+pub fn matmul(cpu: &Cpu, m: usize, a: &[f32], b: &PackedMatrix, epilogue: &Epilogue<'_>, out: &mut [f32]) {
+    assert_eq!(out.len(), m * b.n, "output size");
+    assert!(epilogue.bias.is_none_or(|bias| bias.len() == b.n), "bias size");
+    assert!(epilogue.residual.is_none_or(|residual| residual.len() == out.len()), "residual size");
+    driver::product(cpu, b.variant, &rows(a, m, b.k), &b.lines, b.n, epilogue, out);
 }
 
 /// `dw = dyᵀ · x`: the gradient of a linear layer's weight. `dy`: `[m, n] f32`, `x`: `[m, k] f32`, `dw`: `[n, k] f32`.
+///
+/// # Panics
+/// When a slice does not have the size of its shape.
 pub fn weight_gradient(
-    _cpu: &Cpu,
+    cpu: &Cpu,
     precision: Precision,
     m: usize,
     n: usize,
@@ -124,40 +167,71 @@ pub fn weight_gradient(
     x: &[f32],
     dw: &mut [f32],
 ) {
-    reference::gemm::product(precision, (n, k, m), |i, p| dy[p * n + i], |p, j| x[p * k + j], &Epilogue::default(), dw);
+    assert_eq!(dw.len(), n * k, "output size");
+    driver::product_unpacked(cpu, variant(cpu.isa, precision), &columns(dy, m, n), &columns(x, m, k), dw);
 }
 
 /// `out = a · b`; `a`: `[m, k] f32`, `b`: `[k, n] f32`, `out`: `[m, n] f32`.
-pub fn matmul_nn(
-    _cpu: &Cpu,
-    precision: Precision,
-    m: usize,
-    n: usize,
-    k: usize,
-    a: &[f32],
-    b: &[f32],
-    out: &mut [f32],
-) {
-    reference::gemm::product(precision, (m, n, k), |i, p| a[i * k + p], |p, j| b[p * n + j], &Epilogue::default(), out);
+///
+/// # Panics
+/// When a slice does not have the size of its shape.
+pub fn matmul_nn(cpu: &Cpu, precision: Precision, m: usize, n: usize, k: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
+    assert_eq!(out.len(), m * n, "output size");
+    driver::product_unpacked(cpu, variant(cpu.isa, precision), &rows(a, m, k), &columns(b, k, n), out);
 }
 
 /// `out = a · bᵀ`; `a`: `[m, k] f32`, `b`: `[n, k] f32`, `out`: `[m, n] f32`.
-pub fn matmul_nt(
-    _cpu: &Cpu,
-    precision: Precision,
-    m: usize,
-    n: usize,
-    k: usize,
-    a: &[f32],
-    b: &[f32],
-    out: &mut [f32],
-) {
-    reference::gemm::product(precision, (m, n, k), |i, p| a[i * k + p], |p, j| b[j * k + p], &Epilogue::default(), out);
+///
+/// # Panics
+/// When a slice does not have the size of its shape.
+pub fn matmul_nt(cpu: &Cpu, precision: Precision, m: usize, n: usize, k: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
+    assert_eq!(out.len(), m * n, "output size");
+    driver::product_unpacked(cpu, variant(cpu.isa, precision), &rows(a, m, k), &rows(b, n, k), out);
 }
 
-/// `db[j] = Σ_i dy[i, j]`: the gradient of a bias. `dy`: `[m, n] f32`, `db`: `[n] f32`.
-pub fn column_sum(_cpu: &Cpu, m: usize, n: usize, dy: &[f32], db: &mut [f32]) {
-    reference::gemm::column_sum(m, n, dy, db);
+/// Columns that one task of [`column_sum`] adds.
+const SUM_COLUMNS: usize = 64;
+/// Rows that are added before their sum joins the total.
+const SUM_ROWS: usize = 64;
+
+/// `db[j] = Σ_i dy[i, j]`: the gradient of a bias. `dy`: `[m, n] f32`, `db`: `[n] f32`. Rows are added in blocks of 64.
+///
+/// # Panics
+/// When a slice does not have the size of its shape.
+pub fn column_sum(cpu: &Cpu, m: usize, n: usize, dy: &[f32], db: &mut [f32]) {
+    assert_eq!(dy.len(), m * n, "gradient size");
+    assert_eq!(db.len(), n, "bias size");
+    cpu.pool.run_chunks(db, SUM_COLUMNS, |task, db| {
+        cpu.isa.dispatch(ColumnSum { n, first: task * SUM_COLUMNS, dy, db });
+    });
+}
+
+struct ColumnSum<'a> {
+    n: usize,
+    first: usize,
+    dy: &'a [f32],
+    db: &'a mut [f32],
+}
+
+impl Kernel for ColumnSum<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (i, db) in self.db.chunks_mut(S::LANES).enumerate() {
+            let column = self.first + i * S::LANES;
+            let mut total = s.zero();
+            for block in self.dy.chunks(SUM_ROWS * self.n) {
+                let mut sum = s.zero();
+                for row in block.chunks_exact(self.n) {
+                    let row = &row[column..column + db.len()];
+                    sum = s.add(sum, if row.len() == S::LANES { s.load(row) } else { s.load_partial(row) });
+                }
+                total = s.add(total, sum);
+            }
+            s.store_partial(total, db);
+        }
+    }
 }
 
 /// `x` rounded to bf16 (to nearest, ties to even; NaN stays NaN) and back.

@@ -1,0 +1,304 @@
+//! Micro-kernels: a few rows times a few panels, all sums in registers.
+//!
+//! Every output is one accumulator that takes its steps in order, so its bits depend neither on the rows beside it nor on
+//! the shape of the tile.
+
+use simd::Isa;
+
+use crate::gemm::Precision;
+use crate::gemm::pack::{Format, Line, Packer, WIDTH};
+
+/// Columns of the widest micro-kernel; the row stride of a [`Tile`].
+pub(super) const TILE_COLUMNS: usize = 3 * WIDTH;
+/// Rows of the tallest micro-kernel.
+pub(super) const TILE_ROWS: usize = 32;
+
+/// Where a micro-kernel leaves its sums, `[32][48] f32`.
+#[repr(C, align(64))]
+pub(super) struct Tile(pub(super) [[f32; TILE_COLUMNS]; TILE_ROWS]);
+
+/// What a micro-kernel reads.
+#[derive(Clone, Copy)]
+pub(super) struct Block {
+    /// Rows of words.
+    pub(super) a: *const u32,
+    /// Words from one row to the next.
+    pub(super) a_stride: usize,
+    /// The first line of the first panel.
+    pub(super) b: *const Line,
+    /// Lines from one panel to the next.
+    pub(super) panel_lines: usize,
+    /// The length of the sums in steps.
+    pub(super) steps: usize,
+}
+
+/// A family of micro-kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Micro {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
+    #[cfg(target_arch = "x86_64")]
+    Amx,
+}
+
+impl Micro {
+    /// The fastest for `isa` in `precision`. Without products of bf16, rounded operands are multiplied in f32.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn choose(isa: Isa, precision: Precision) -> Self {
+        match (isa, precision) {
+            (Isa::Scalar, _) => Self::Scalar,
+            (Isa::Avx2, _) => Self::Avx2,
+            (Isa::Amx, Precision::Bf16) if super::amx::proved() => Self::Amx,
+            (Isa::Avx512Bf16 | Isa::Amx, Precision::Bf16) => Self::Avx512Bf16,
+            (Isa::Avx512 | Isa::Avx512Bf16 | Isa::Amx, _) => Self::Avx512,
+        }
+    }
+
+    /// The only one there is.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(super) fn choose(_isa: Isa, _precision: Precision) -> Self {
+        Self::Scalar
+    }
+
+    /// The code that packs for it, and what words hold.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn packer(self, precision: Precision) -> (Packer, Format) {
+        match (self, precision) {
+            (Self::Avx512Bf16 | Self::Amx, _) => (Packer::Avx512Bf16, Format::Bf16Pair),
+            (_, Precision::Bf16) => (Packer::PlainRounded, Format::RoundedF32),
+            (Self::Scalar, Precision::F32) => (Packer::Plain, Format::F32),
+            (Self::Avx2, Precision::F32) => (Packer::Avx2, Format::F32),
+            (Self::Avx512, Precision::F32) => (Packer::Avx512, Format::F32),
+        }
+    }
+
+    /// The code that packs for it, and what words hold.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(super) fn packer(self, precision: Precision) -> (Packer, Format) {
+        match precision {
+            Precision::Bf16 => (Packer::PlainRounded, Format::RoundedF32),
+            Precision::F32 => (Packer::Plain, Format::F32),
+        }
+    }
+
+    /// Rows and panels of its largest tile.
+    pub(super) fn shape(self) -> (usize, usize) {
+        match self {
+            Self::Scalar => (4, 1),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => (6, 1),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 | Self::Avx512Bf16 => (8, 3),
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => (32, 2),
+        }
+    }
+
+    /// Rows of the left operand that are packed together.
+    pub(super) fn block_rows(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => 60,
+            _ => 64,
+        }
+    }
+
+    /// The number of steps must be a multiple of this.
+    pub(super) fn step_multiple(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => 16,
+            _ => 1,
+        }
+    }
+
+    /// Computes the tile of `rows` rows and `panels` panels, both at most [`shape`](Self::shape).
+    ///
+    /// # Safety
+    /// `block` must be readable for `steps` words of `rows` rows (AMX: rounded up to 16) and `steps` lines of each panel, the
+    /// machine have the instructions, and for AMX the thread hold a `TileConfiguration` and `steps` be a multiple of 16.
+    pub(super) unsafe fn run(self, rows: usize, panels: usize, block: &Block, tile: &mut Tile) {
+        debug_assert!((1..=self.shape().0).contains(&rows) && (1..=self.shape().1).contains(&panels));
+        // SAFETY: the caller's.
+        unsafe {
+            match self {
+                Self::Scalar => scalar(rows, block, tile),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => x86::avx2(rows, block, tile),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 => x86::avx512(rows, panels, block, tile),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512Bf16 => x86::avx512_bf16(rows, panels, block, tile),
+                #[cfg(target_arch = "x86_64")]
+                Self::Amx => super::amx::tile_product(rows, panels, block, tile),
+            }
+        }
+    }
+}
+
+/// Up to four rows and one panel in plain code.
+unsafe fn scalar(rows: usize, block: &Block, tile: &mut Tile) {
+    unsafe fn fixed<const R: usize>(block: &Block, tile: &mut Tile) {
+        let mut sums = [[0.0f32; WIDTH]; R];
+        for step in 0..block.steps {
+            // SAFETY: the caller's: `steps` lines are readable.
+            let line = unsafe { &(*block.b.add(step)).0 };
+            for (i, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller's: `steps` words of R rows are readable.
+                let x = f32::from_bits(unsafe { *block.a.add(i * block.a_stride + step) });
+                for (sum, y) in sums.iter_mut().zip(line) {
+                    *sum += x * f32::from_bits(*y);
+                }
+            }
+        }
+        for (row, sums) in tile.0.iter_mut().zip(&sums) {
+            row[..WIDTH].copy_from_slice(sums);
+        }
+    }
+    // SAFETY: the caller's.
+    unsafe {
+        match rows {
+            1 => fixed::<1>(block, tile),
+            2 => fixed::<2>(block, tile),
+            3 => fixed::<3>(block, tile),
+            _ => fixed::<4>(block, tile),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    //! The micro-kernels with AVX2 and AVX-512.
+
+    use std::arch::x86_64::*;
+
+    use super::{Block, Tile, WIDTH};
+
+    /// R rows and one panel of two vectors.
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn avx2_fixed<const R: usize>(block: &Block, tile: &mut Tile) {
+        let mut sums = [[_mm256_setzero_ps(); 2]; R];
+        for step in 0..block.steps {
+            // SAFETY: the caller's: `steps` lines of 16 f32 and `steps` words of R rows are readable.
+            unsafe {
+                let line = block.b.add(step).cast::<f32>();
+                let b = [_mm256_load_ps(line), _mm256_load_ps(line.add(8))];
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    let x = _mm256_broadcast_ss(&*block.a.add(i * block.a_stride + step).cast::<f32>());
+                    sums[0] = _mm256_fmadd_ps(x, b[0], sums[0]);
+                    sums[1] = _mm256_fmadd_ps(x, b[1], sums[1]);
+                }
+            }
+        }
+        for (row, sums) in tile.0.iter_mut().zip(&sums) {
+            // SAFETY: a row of the tile holds 48 f32.
+            unsafe {
+                _mm256_storeu_ps(row.as_mut_ptr(), sums[0]);
+                _mm256_storeu_ps(row.as_mut_ptr().add(8), sums[1]);
+            }
+        }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn avx2(rows: usize, block: &Block, tile: &mut Tile) {
+        // SAFETY: the caller's.
+        unsafe {
+            match rows {
+                1 => avx2_fixed::<1>(block, tile),
+                2 => avx2_fixed::<2>(block, tile),
+                3 => avx2_fixed::<3>(block, tile),
+                4 => avx2_fixed::<4>(block, tile),
+                5 => avx2_fixed::<5>(block, tile),
+                _ => avx2_fixed::<6>(block, tile),
+            }
+        }
+    }
+
+    /// R rows and P panels, and the choice of R and P, for one multiplication.
+    macro_rules! avx512_kernels {
+        ($features:literal, $name:ident, $fixed:ident, |$sum:ident, $a:ident, $b:ident| $product:expr) => {
+            #[target_feature(enable = $features)]
+            unsafe fn $fixed<const R: usize, const P: usize>(block: &Block, tile: &mut Tile) {
+                let mut sums = [[_mm512_setzero_ps(); P]; R];
+                for step in 0..block.steps {
+                    // SAFETY: the caller's: `steps` lines of P panels and `steps` words of R rows are readable.
+                    unsafe {
+                        let mut b = [_mm512_setzero_si512(); P];
+                        for (j, b) in b.iter_mut().enumerate() {
+                            *b = _mm512_load_si512(block.b.add(j * block.panel_lines + step).cast());
+                        }
+                        for (i, sums) in sums.iter_mut().enumerate() {
+                            let $a = _mm512_set1_epi32(*block.a.add(i * block.a_stride + step) as i32);
+                            for (sum, b) in sums.iter_mut().zip(b) {
+                                let ($sum, $b) = (*sum, b);
+                                *sum = $product;
+                            }
+                        }
+                    }
+                }
+                for (row, sums) in tile.0.iter_mut().zip(&sums) {
+                    for (out, sum) in row.chunks_exact_mut(WIDTH).zip(sums) {
+                        // SAFETY: a chunk holds 16 f32.
+                        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), *sum) };
+                    }
+                }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn $name<const P: usize>(rows: usize, block: &Block, tile: &mut Tile) {
+                // SAFETY: the caller's.
+                unsafe {
+                    match rows {
+                        1 => $fixed::<1, P>(block, tile),
+                        2 => $fixed::<2, P>(block, tile),
+                        3 => $fixed::<3, P>(block, tile),
+                        4 => $fixed::<4, P>(block, tile),
+                        5 => $fixed::<5, P>(block, tile),
+                        6 => $fixed::<6, P>(block, tile),
+                        7 => $fixed::<7, P>(block, tile),
+                        _ => $fixed::<8, P>(block, tile),
+                    }
+                }
+            }
+        };
+    }
+
+    avx512_kernels!("avx512f,avx512bw,avx512dq,avx512vl", f32_rows, f32_fixed, |sum, a, b| _mm512_fmadd_ps(
+        _mm512_castsi512_ps(a),
+        _mm512_castsi512_ps(b),
+        sum
+    ));
+    avx512_kernels!("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16", bf16_rows, bf16_fixed, |sum, a, b| {
+        // SAFETY: `__m512bh` and `__m512i` are 64 bytes of any value.
+        _mm512_dpbf16_ps(sum, std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b))
+    });
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    pub(super) unsafe fn avx512(rows: usize, panels: usize, block: &Block, tile: &mut Tile) {
+        // SAFETY: the caller's.
+        unsafe {
+            match panels {
+                1 => f32_rows::<1>(rows, block, tile),
+                2 => f32_rows::<2>(rows, block, tile),
+                _ => f32_rows::<3>(rows, block, tile),
+            }
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+    pub(super) unsafe fn avx512_bf16(rows: usize, panels: usize, block: &Block, tile: &mut Tile) {
+        // SAFETY: the caller's.
+        unsafe {
+            match panels {
+                1 => bf16_rows::<1>(rows, block, tile),
+                2 => bf16_rows::<2>(rows, block, tile),
+                _ => bf16_rows::<3>(rows, block, tile),
+            }
+        }
+    }
+}

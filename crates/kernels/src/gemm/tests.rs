@@ -1,0 +1,177 @@
+//! Products against their scalar definition, on every instruction set of the machine.
+
+use simd::Isa;
+use testkit::{Random, assert_close, assert_same_bits};
+
+use super::*;
+use crate::reference::gemm as reference;
+
+/// Runs `test` for every instruction set and precision of the machine, with two threads, and prints which.
+fn every_variant(test: impl Fn(&Cpu, Precision)) {
+    for isa in Isa::available() {
+        for precision in [Precision::F32, Precision::Bf16] {
+            println!("{isa} {precision:?}");
+            test(&Cpu::new(isa, 2), precision);
+        }
+    }
+}
+
+/// The error bound of a sum of `k` products of values in -1..1, relative part nil.
+fn bound(k: usize) -> f32 {
+    1e-6 * (k as f32).sqrt().max(1.0) * 4.0
+}
+
+const SHAPES: [(usize, usize, usize); 12] = [
+    (1, 1, 1),
+    (1, 48, 7),
+    (3, 17, 33),
+    (7, 96, 64),
+    (9, 50, 31),
+    (16, 128, 96),
+    (33, 47, 65),
+    (64, 112, 130),
+    (65, 130, 384),
+    (130, 33, 257),
+    (5, 19, 2500),
+    (67, 16, 2305),
+];
+
+#[test]
+fn matmul_matches_its_definition() {
+    every_variant(|cpu, precision| {
+        let mut random = Random::new(1);
+        for (m, n, k) in SHAPES {
+            let a = random.uniform_vec(m * k);
+            let w = random.uniform_vec(n * k);
+            let bias = random.uniform_vec(n);
+            let residual = random.uniform_vec(m * n);
+            let mut packed = PackedMatrix::new(cpu.isa, precision, k, n);
+            packed.pack(cpu, &w, Layout::NK);
+            let transposed: Vec<f32> = (0..k * n).map(|i| w[i % n * k + i / n]).collect();
+            let mut packed_kn = PackedMatrix::new(cpu.isa, precision, k, n);
+            packed_kn.pack(cpu, &transposed, Layout::KN);
+            for epilogue in [
+                Epilogue::default(),
+                Epilogue { bias: Some(&bias), ..Default::default() },
+                Epilogue { bias: Some(&bias), activation: Activation::Silu, residual: Some(&residual) },
+                Epilogue { bias: None, activation: Activation::Gelu, residual: Some(&residual) },
+                Epilogue { bias: None, activation: Activation::Tanh, residual: None },
+            ] {
+                let mut want = vec![0.0; m * n];
+                reference::product(
+                    precision,
+                    (m, n, k),
+                    |i, p| a[i * k + p],
+                    |p, j| w[j * k + p],
+                    &epilogue,
+                    &mut want,
+                );
+                let mut got = vec![f32::NAN; m * n];
+                matmul(cpu, m, &a, &packed, &epilogue, &mut got);
+                assert_close(&format!("{m}x{n}x{k}"), &got, &want, 1e-6, bound(k));
+                let mut again = vec![f32::NAN; m * n];
+                matmul(cpu, m, &a, &packed_kn, &epilogue, &mut again);
+                assert_same_bits("layouts", &again, &got);
+            }
+        }
+    });
+}
+
+#[test]
+fn unpacked_products_match_their_definition() {
+    every_variant(|cpu, precision| {
+        let mut random = Random::new(2);
+        for (m, n, k) in SHAPES {
+            let what = format!("{m}x{n}x{k}");
+            let none = Epilogue::default();
+            let mut want = vec![0.0; m * n];
+            let mut got = vec![f32::NAN; m * n];
+            let a = random.uniform_vec(m * k);
+            let b = random.uniform_vec(n * k);
+
+            reference::product(precision, (m, n, k), |i, p| a[i * k + p], |p, j| b[p * n + j], &none, &mut want);
+            matmul_nn(cpu, precision, m, n, k, &a, &b, &mut got);
+            assert_close(&what, &got, &want, 1e-6, bound(k));
+
+            reference::product(precision, (m, n, k), |i, p| a[i * k + p], |p, j| b[j * k + p], &none, &mut want);
+            got.fill(f32::NAN);
+            matmul_nt(cpu, precision, m, n, k, &a, &b, &mut got);
+            assert_close(&what, &got, &want, 1e-6, bound(k));
+
+            // Rows of the gradient are outputs, here m; the sum is over k rows.
+            reference::product(precision, (m, n, k), |i, p| a[p * m + i], |p, j| b[p * n + j], &none, &mut want);
+            got.fill(f32::NAN);
+            weight_gradient(cpu, precision, k, m, n, &a, &b, &mut got);
+            assert_close(&what, &got, &want, 1e-6, bound(k));
+        }
+    });
+}
+
+#[test]
+fn column_sums() {
+    let mut random = Random::new(3);
+    for isa in Isa::available() {
+        println!("{isa}");
+        let cpu = Cpu::new(isa, 2);
+        for (m, n) in [(1, 1), (5, 16), (200, 100), (0, 3), (64, 129)] {
+            let dy = random.uniform_vec(m * n);
+            let (mut got, mut want) = (vec![f32::NAN; n], vec![0.0; n]);
+            column_sum(&cpu, m, n, &dy, &mut got);
+            reference::column_sum(m, n, &dy, &mut want);
+            assert_close(&format!("{m}x{n}"), &got, &want, 1e-6, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn a_row_has_the_same_bits_anywhere_and_for_any_thread_count() {
+    every_variant(|cpu, precision| {
+        let (m, n, k) = (203, 150, 2400);
+        let mut random = Random::new(4);
+        let a = random.uniform_vec(m * k);
+        let w = random.uniform_vec(n * k);
+        let bias = random.uniform_vec(n);
+        let epilogue = Epilogue { bias: Some(&bias), activation: Activation::Gelu, residual: None };
+        let mut packed = PackedMatrix::new(cpu.isa, precision, k, n);
+        packed.pack(cpu, &w, Layout::NK);
+        let mut all = vec![0.0; m * n];
+        matmul(cpu, m, &a, &packed, &epilogue, &mut all);
+        for (first, count) in [(0, 1), (17, 1), (60, 9), (199, 4), (3, 100)] {
+            let mut part = vec![0.0; count * n];
+            matmul(cpu, count, &a[first * k..(first + count) * k], &packed, &epilogue, &mut part);
+            assert_same_bits("part", &part, &all[first * n..(first + count) * n]);
+        }
+        for threads in [1, 3] {
+            let other = Cpu::new(cpu.isa, threads);
+            let mut again = vec![0.0; m * n];
+            matmul(&other, m, &a, &packed, &epilogue, &mut again);
+            assert_same_bits("threads", &again, &all);
+        }
+    });
+}
+
+#[test]
+fn empty_sums_and_outputs() {
+    every_variant(|cpu, precision| {
+        let packed = PackedMatrix::new(cpu.isa, precision, 0, 20);
+        let bias = vec![2.0; 20];
+        let mut out = vec![f32::NAN; 60];
+        matmul(cpu, 3, &[], &packed, &Epilogue { bias: Some(&bias), ..Default::default() }, &mut out);
+        assert_eq!(out, vec![2.0; 60]);
+        weight_gradient(cpu, precision, 0, 3, 20, &[], &[], &mut out);
+        assert_eq!(out, vec![0.0; 60]);
+        matmul(cpu, 0, &[], &packed, &Epilogue::default(), &mut []);
+        matmul_nn(cpu, precision, 2, 0, 5, &[0.0; 10], &[], &mut []);
+    });
+}
+
+#[test]
+fn rounding_to_bf16() {
+    assert_eq!(round_to_bf16(1.0), 1.0);
+    // 1 + 2^-8 lies half-way: to even, 1. One bit more: up.
+    assert_eq!(round_to_bf16(1.0 + 1.0 / 256.0), 1.0);
+    assert_eq!(round_to_bf16(1.0 + 1.0 / 256.0 + 1.0 / 65536.0), 1.0 + 1.0 / 128.0);
+    assert_eq!(round_to_bf16(f32::MAX), f32::INFINITY);
+    assert!(round_to_bf16(f32::from_bits(0x7f80_0001)).is_nan());
+    assert_eq!(round_to_bf16(-0.0).to_bits(), (-0.0f32).to_bits());
+}
