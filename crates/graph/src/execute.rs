@@ -15,7 +15,7 @@ use crate::{ExecutorError, Op, QkParts};
 /// Rows shorter than this are divided by it instead of their norm (as `torch.nn.functional.normalize`).
 const L2_EPS: f32 = 1e-12;
 
-/// Borrowed operands of one node, in the order of its inputs and outputs.
+/// Borrowed operands of one node, in the order of its inputs and outputs. An input in the memory of an output is empty.
 pub(crate) struct Operands<'a> {
     pub(crate) inputs: [&'a [f32]; MAX_OPERANDS],
     pub(crate) outputs: [&'a mut [f32]; MAX_OPERANDS],
@@ -82,7 +82,11 @@ pub(crate) fn execute(
         &Op::LayerNormBackward { eps } => {
             norm::layer_norm_backward(cpu, last(i[0]), x[0], x[1], eps, x[2], o0, o1, o2);
         }
-        Op::Add => ew::add(cpu, x[0], x[1], o0),
+        Op::Add => match (x[0].is_empty(), x[1].is_empty()) {
+            (true, _) => ew::add_assign(cpu, o0, x[1]),
+            (_, true) => ew::add_assign(cpu, o0, x[0]),
+            _ => ew::add(cpu, x[0], x[1], o0),
+        },
         Op::AddBroadcast => ew::add_rows(cpu, x[0], x[1], o0),
         &Op::Scale { factor } => ew::scale(cpu, factor, x[0], o0),
         Op::GatedAdd => {

@@ -56,6 +56,8 @@ pub enum ExecutorError {
 enum Source {
     /// Index into the cuts of the step.
     Arena(usize),
+    /// In the memory of the output, which the operation updates.
+    InPlace,
     Plain(usize),
     Constant(usize),
     Matrix(usize),
@@ -252,8 +254,8 @@ fn step(
             Role::Constant(_) => Source::Constant(root.index()),
             Role::Input(_) | Role::Computed => {
                 let slot = plan.slot(*tensor).filter(|_| computed[tensor.index()]).ok_or_else(no_value)?;
-                let cut = cuts.iter().position(|c| c.slot.offset == slot.offset && c.output.is_none());
-                Source::Arena(cut.ok_or_else(no_value)?)
+                let cut = cuts.iter().position(|c| c.slot.offset == slot.offset).ok_or_else(no_value)?;
+                if cuts[cut].output.is_some() { Source::InPlace } else { Source::Arena(cut) }
             }
         });
     }
@@ -278,6 +280,7 @@ fn operands<'a>(graph: &'a Graph, step: &Step, store: &'a Store, arena: &'a mut 
     }
     for (position, source) in step.inputs.iter().enumerate() {
         match *source {
+            Source::InPlace => {}
             Source::Arena(cut) => operands.inputs[position] = read[cut],
             Source::Plain(i) => operands.inputs[position] = &store.plain[i],
             Source::Constant(t) => {

@@ -1,8 +1,10 @@
 //! [`Plan`]: where each computed tensor lives in one arena, from the interval in which it is needed.
 //!
 //! Offsets are found first-fit in order of falling size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural
-//! net inference", greedy by size). Graph inputs, outputs and gradients stay for the whole run.
+//! net inference", greedy by size). Graph inputs, outputs and gradients stay for the whole run. A sum is written over an
+//! operand that nothing reads afterwards.
 
+use crate::Op;
 use crate::graph::{Graph, Role, Tensor};
 
 /// Offsets are multiples of this many f32 (64 bytes).
@@ -37,8 +39,9 @@ pub struct Plan {
 impl Plan {
     /// Plans the arena of a graph.
     pub fn new(graph: &Graph) -> Self {
-        let roots = graph.storage_roots();
-        let lifetimes = lifetimes(graph, &roots);
+        let mut roots = graph.storage_roots();
+        let mut lifetimes = lifetimes(graph, &roots);
+        add_in_place(graph, &mut roots, &mut lifetimes);
         let mut order: Vec<usize> = (0..lifetimes.len()).filter(|&t| lifetimes[t].is_some()).collect();
         order.sort_by_key(|&t| (std::cmp::Reverse(graph.tensors[t].len()), t));
         let mut slots: Vec<Option<Slot>> = vec![None; lifetimes.len()];
@@ -64,7 +67,8 @@ impl Plan {
         self.slots[tensor.index()]
     }
 
-    /// When a tensor must be kept; none for reshapes (their source is kept), parameters and constants.
+    /// When a tensor must be kept; none for tensors in the memory of another (reshapes, sums in place), parameters and
+    /// constants.
     pub fn lifetime(&self, tensor: Tensor) -> Option<Lifetime> {
         self.lifetimes[tensor.index()]
     }
@@ -130,6 +134,32 @@ fn lifetimes(graph: &Graph, roots: &[Tensor]) -> Vec<Option<Lifetime>> {
     lives
 }
 
+/// Lets each [`Op::Add`] take the memory of an operand whose last reader it is.
+fn add_in_place(graph: &Graph, roots: &mut [Tensor], lives: &mut [Option<Lifetime>]) {
+    let mut kept = vec![false; graph.tensors.len()];
+    let named = graph.outputs.iter().chain(&graph.gradients).map(|(_, t)| *t);
+    for tensor in graph.inputs().map(|(_, t)| t).chain(named) {
+        kept[roots[tensor.index()].index()] = true;
+    }
+    for (at, node) in graph.nodes.iter().enumerate() {
+        match node.op {
+            // A reshape of a sum follows it to its new place.
+            Op::Reshape => roots[node.outputs[0].index()] = roots[node.inputs[0].index()],
+            Op::Add => {
+                let (a, b, out) = (roots[node.inputs[0].index()], roots[node.inputs[1].index()], node.outputs[0]);
+                let dies = |t: Tensor| !kept[t.index()] && lives[t.index()].is_some_and(|l| l.last == at);
+                let Some(taken) = [a, b].into_iter().find(|&t| dies(t)).filter(|_| a != b) else { continue };
+                if let (Some(life), Some(own)) = (lives[out.index()].take(), &mut lives[taken.index()]) {
+                    own.last = own.last.max(life.last);
+                }
+                kept[taken.index()] = kept[out.index()];
+                roots[out.index()] = taken;
+            }
+            _ => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +220,24 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_sum_takes_the_place_of_a_dead_operand() {
+        let mut g = Graph::new();
+        let x = g.input("x", &[8]).unwrap();
+        let a = g.silu(x).unwrap();
+        let b = g.gelu(x).unwrap();
+        let c = g.add(a, b).unwrap();
+        let d = g.add(c, a).unwrap();
+        let e = g.add(d, d).unwrap();
+        g.output("d", d).unwrap();
+        g.output("e", e).unwrap();
+        let plan = Plan::new(&g);
+        // a is read again, so b is overwritten; then c, not x or a.
+        assert_eq!(plan.slot(c), plan.slot(b));
+        assert_eq!(plan.slot(d), plan.slot(c));
+        assert_ne!(plan.slot(e), plan.slot(d));
     }
 
     #[test]
