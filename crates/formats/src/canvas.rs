@@ -111,7 +111,8 @@ impl Canvas {
                 let target = (top as usize * self.width + left as usize) * 4;
                 for c in 0..3 {
                     let under = u32::from(self.pixels[target + c]);
-                    self.pixels[target + c] = ((u32::from(source[c]) * alpha + under * (255 - alpha) + 127) / 255) as u8;
+                    self.pixels[target + c] =
+                        ((u32::from(source[c]) * alpha + under * (255 - alpha) + 127) / 255) as u8;
                 }
             }
         }

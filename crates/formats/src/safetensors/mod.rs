@@ -8,7 +8,7 @@ mod header;
 mod read;
 mod write;
 
-pub use read::{File, View};
+pub use read::{File, Rows, View};
 pub use write::{Tensor, quantise_rows, write, write_to};
 
 use crate::atomic::WriteError;

@@ -142,27 +142,34 @@ impl File {
                 found: values.len(),
             }));
         }
-        match view.dtype {
-            Dtype::F32 => convert(view.bytes, values, f32::from_le_bytes),
-            Dtype::F16 => convert(view.bytes, values, |bytes| f16_to_f32(u16::from_le_bytes(bytes))),
-            Dtype::Bf16 => convert(view.bytes, values, |bytes| bf16_to_f32(u16::from_le_bytes(bytes))),
-            Dtype::I16 => {
-                let scales = self.scales(name, view.shape)?;
-                if values.is_empty() {
-                    return Ok(());
-                }
+        if view.dtype == Dtype::I16 {
+            let scales = self.scales(name, view.shape)?;
+            if !values.is_empty() {
                 let columns = values.len() / scales.len();
-                for ((bytes, values), scale) in
-                    view.bytes.chunks_exact(2 * columns).zip(values.chunks_exact_mut(columns)).zip(scales)
-                {
-                    convert(bytes, values, |bytes| f32::from(i16::from_le_bytes(bytes)) * scale);
+                let rows = view.bytes.chunks_exact(2 * columns).zip(values.chunks_exact_mut(columns));
+                for ((bytes, values), scale) in rows.zip(scales) {
+                    decode(view.dtype, bytes, scale, values);
                 }
             }
-            found @ (Dtype::U8 | Dtype::I64) => {
-                return Err(self.error(Problem::NotReal { tensor: name.to_owned(), found }));
-            }
+        } else if !decode(view.dtype, view.bytes, 1.0, values) {
+            return Err(self.error(Problem::NotReal { tensor: name.to_owned(), found: view.dtype }));
         }
         Ok(())
+    }
+
+    /// Access to single rows of a matrix `[rows, columns]` as f32, for tables too large to convert as a whole.
+    pub fn rows(&self, name: &str) -> Result<Rows<'_>, Error> {
+        let view = self.tensor(name)?;
+        let &[_, columns] = view.shape else {
+            let (expected, found) = (vec![0, 0], view.shape.to_vec());
+            return Err(self.error(Problem::Shape { tensor: name.to_owned(), expected, found }));
+        };
+        let scales = match view.dtype {
+            Dtype::I16 => Some(self.scales(name, view.shape)?),
+            Dtype::F32 | Dtype::F16 | Dtype::Bf16 => None,
+            found => return Err(self.error(Problem::NotReal { tensor: name.to_owned(), found })),
+        };
+        Ok(Rows { view, columns, scales })
     }
 
     fn scales(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
@@ -181,6 +188,49 @@ impl File {
     fn error(&self, problem: Problem) -> Error {
         Error { file: self.name.clone(), problem }
     }
+}
+
+/// Rows of a matrix; see [`File::rows`].
+#[derive(Debug, Clone)]
+pub struct Rows<'a> {
+    view: View<'a>,
+    columns: usize,
+    scales: Option<Vec<f32>>,
+}
+
+impl Rows<'_> {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.view.shape[0]
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes a row to `values` `[columns]`; says whether the row exists and the length fits.
+    #[must_use]
+    pub fn read(&self, row: usize, values: &mut [f32]) -> bool {
+        if row >= self.len() || values.len() != self.columns {
+            return false;
+        }
+        let size = self.columns * self.view.dtype.size();
+        let scale = self.scales.as_ref().map_or(1.0, |scales| scales[row]);
+        decode(self.view.dtype, &self.view.bytes[row * size..][..size], scale, values)
+    }
+}
+
+/// Elements as f32, `I16` times `scale`; says whether the type stands for real numbers.
+fn decode(dtype: Dtype, bytes: &[u8], scale: f32, values: &mut [f32]) -> bool {
+    match dtype {
+        Dtype::F32 => convert(bytes, values, f32::from_le_bytes),
+        Dtype::F16 => convert(bytes, values, |bytes| f16_to_f32(u16::from_le_bytes(bytes))),
+        Dtype::Bf16 => convert(bytes, values, |bytes| bf16_to_f32(u16::from_le_bytes(bytes))),
+        Dtype::I16 => convert(bytes, values, |bytes| f32::from(i16::from_le_bytes(bytes)) * scale),
+        Dtype::U8 | Dtype::I64 => return false,
+    }
+    true
 }
 
 fn convert<const N: usize>(bytes: &[u8], values: &mut [f32], from: impl Fn([u8; N]) -> f32) {
