@@ -1,1 +1,15 @@
-//! See `ARCHITECTURE.md`.
+//! Prompts to numbers: a WordPiece tokenizer and the MiniLM sentence encoder.
+//!
+//! [`TextEncoder`] turns prompts into one state a token and one pooled vector a prompt. The network ([`minilm`]) is a graph
+//! like any model's; the weights are those of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0).
+#![forbid(unsafe_code)]
+
+mod encoder;
+mod error;
+pub mod minilm;
+mod tokenizer;
+
+pub use encoder::{TextEncoder, TextStates};
+pub use error::{LoadReport, TextError, WrongShape};
+pub use graph::Precision;
+pub use tokenizer::{MAX_PROMPT_BYTES, Tokenizer};
