@@ -1,1 +1,30 @@
-//! See `ARCHITECTURE.md`.
+//! The engine: a model store, requests, and the way from a request over events to pictures.
+//!
+//! ```text
+//! Request ─► validate ─► text states ─► noise ─► sampler × network ─► pixels ─► PNG with its recipe
+//! ```
+//! Nothing here knows HTTP, the terminal or the command line.
+
+#![forbid(unsafe_code)]
+
+pub mod built_in;
+mod encoder;
+mod error;
+mod event;
+pub mod model;
+mod options;
+mod pipeline;
+mod recipe;
+mod request;
+pub mod store;
+mod verify;
+
+pub use encoder::open as open_text_encoder;
+pub use error::EngineError;
+pub use event::{CancelToken, Event, Preview};
+pub use model::{Model, ModelInfo};
+pub use options::{MAX_THREADS, Options, PrecisionChoice, physical_cores, precision_name};
+pub use pipeline::{Engine, Image};
+pub use recipe::{RECIPE_VERSION, Recipe};
+pub use request::{MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_BYTES, MAX_SIDE, MAX_STEPS, MIN_SIDE, Preset, Request, Size};
+pub use verify::{Verification, verify};

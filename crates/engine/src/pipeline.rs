@@ -1,0 +1,313 @@
+//! From a request to pictures: encode the text, draw the noise, integrate the flow, convert to pixels.
+//!
+//! Several pictures of one request share each evaluation of the network, as items of one batch
+//! `[conditional of each picture, unconditional of each picture]`. An item's bits do not depend on
+//! the others, so a picture is the same alone and in company.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use graph::{Executor, Graph, PackedParameters, Precision};
+use kernels::Cpu;
+use models::jit::{self, Geometry};
+use sampling::noise::{NoiseAddress, Purpose, fill_normal};
+use sampling::{Guidance, combine, sample};
+use text::TextEncoder;
+
+use crate::event::{CancelToken, Event, Preview};
+use crate::model::{Model, ModelInfo};
+use crate::options::{Options, PrecisionChoice};
+use crate::recipe::{RECIPE_VERSION, Recipe};
+use crate::{EngineError, Request, Size};
+
+/// Planned graphs kept for the next request.
+const KEPT_EXECUTORS: usize = 4;
+/// Pictures share an evaluation up to about this many image tokens.
+const TOKENS_TOGETHER: usize = 256;
+
+/// A finished picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    /// Picture size.
+    pub size: Size,
+    /// Straight RGBA8, `[H, W, 4]`.
+    pub pixels: Vec<u8>,
+    /// What the pixels depend on.
+    pub recipe: Recipe,
+}
+
+impl Image {
+    /// The PNG file, with the recipe inside.
+    pub fn png(&self) -> Result<Vec<u8>, EngineError> {
+        let chunks = self.recipe.text_chunks();
+        let text: Vec<(&str, &str)> = chunks.iter().map(|(key, text)| (*key, text.as_str())).collect();
+        Ok(formats::picture::encode(self.size.width, self.size.height, &self.pixels, &text)?)
+    }
+}
+
+/// A loaded model, ready to draw.
+pub struct Engine {
+    cpu: Cpu,
+    precision: Precision,
+    info: ModelInfo,
+    model_sha256: String,
+    encoder: TextEncoder,
+    encoder_sha256: String,
+    packed: Arc<PackedParameters>,
+    executors: Vec<(Geometry, Executor)>,
+}
+
+/// The text that steers one request: conditional first, unconditional second if guidance needs it.
+struct Conditions {
+    /// Tokens `T`, padding included.
+    tokens: usize,
+    /// `[items, T, width]` f32.
+    states: Vec<f32>,
+    /// `[items]`.
+    lengths: Vec<f32>,
+    /// `[items, width]` f32.
+    pooled: Vec<f32>,
+}
+
+/// The graph of one geometry, ready to execute; its output is called `x_hat`.
+pub(crate) fn build_graph(config: &jit::Config, geometry: Geometry) -> Result<Graph, EngineError> {
+    let mut graph = Graph::new();
+    let outputs = jit::build(&mut graph, config, geometry)?;
+    graph.output("x_hat", outputs.prediction)?;
+    Ok(graph::fuse::fuse(&graph))
+}
+
+/// How many pictures of this size share an evaluation.
+pub(crate) fn pictures_together(config: &jit::Config, size: Size, count: u32) -> usize {
+    let tokens = (size.width as usize / config.patch) * (size.height as usize / config.patch);
+    (TOKENS_TOGETHER / tokens.max(1)).clamp(1, 8).min(count as usize)
+}
+
+impl Engine {
+    /// Packs the model's weights for the processor, with the built-in text encoder.
+    pub fn new(model: &Model, options: &Options) -> Result<Self, EngineError> {
+        let (cpu, precision) = options.resolve()?;
+        let (encoder, encoder_sha256) = crate::encoder::open(&cpu, precision)?;
+        if encoder.width() != model.info.config.text_width {
+            return Err(EngineError::Metadata {
+                file: model.info.name.clone(),
+                key: "config",
+                problem: format!(
+                    "wants text of width {}, the text encoder gives {}",
+                    model.info.config.text_width,
+                    encoder.width()
+                ),
+            });
+        }
+        // Every geometry reads the same parameters in the same way.
+        let side = model.info.config.patch;
+        let graph = build_graph(
+            &model.info.config,
+            Geometry { batch: 1, height: side, width: side, text_tokens: 1 },
+        )?;
+        let packed = Arc::new(model.pack(&cpu, &graph, precision)?);
+        Ok(Self {
+            cpu,
+            precision,
+            info: model.info.clone(),
+            model_sha256: model.sha256.clone(),
+            encoder,
+            encoder_sha256,
+            packed,
+            executors: Vec::new(),
+        })
+    }
+
+    /// The model's description.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// The processor in use.
+    pub fn cpu(&self) -> &Cpu {
+        &self.cpu
+    }
+
+    /// The precision of matrix products.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Draws the pictures of a request, telling `on_event` as it goes. Picture `i` uses `seed + i`.
+    pub fn generate(
+        &mut self,
+        request: &Request,
+        on_event: &mut dyn FnMut(Event<'_>),
+        cancel: &CancelToken,
+    ) -> Result<Vec<Image>, EngineError> {
+        let begin = Instant::now();
+        request.validate()?;
+        let size = request.size_for(self.info.config.patch, self.info.image_size)?;
+        let (conditions, prompt_cut) = self.encode(request)?;
+        on_event(Event::Started { images: request.count, steps: request.steps, size, prompt_cut });
+        let mut images = Vec::with_capacity(request.count as usize);
+        let together = pictures_together(&self.info.config, size, request.count);
+        for first in (0..request.count as usize).step_by(together) {
+            let group = together.min(request.count as usize - first);
+            let values = self.sample_group(request, size, &conditions, first, group, begin, on_event, cancel)?;
+            for (i, values) in values.chunks_exact(values.len() / group).enumerate() {
+                let index = (first + i) as u32;
+                let seed = request.seed + u64::from(index);
+                if !values.iter().all(|value| value.is_finite()) {
+                    return Err(EngineError::NotANumber { seed });
+                }
+                let pixels = formats::picture::unpremultiply(values);
+                let image = Image { size, pixels, recipe: self.recipe(request, size, seed) };
+                on_event(Event::Image { index, image: &image });
+                images.push(image);
+            }
+        }
+        on_event(Event::Done { images: request.count, seconds: begin.elapsed().as_secs_f64() });
+        Ok(images)
+    }
+
+    /// Tokens of the prompt and of the negative prompt, markers included, padded to the longer.
+    pub(crate) fn text_tokens(&mut self, request: &Request) -> Result<usize, EngineError> {
+        Ok(self.encode(request)?.0.tokens)
+    }
+
+    /// Encodes the texts; also whether the prompt was cut.
+    fn encode(&mut self, request: &Request) -> Result<(Conditions, bool), EngineError> {
+        let texts = [request.prompt.as_str(), request.negative.as_str()];
+        let states = self.encoder.encode(&texts, self.info.text_tokens)?;
+        let width = self.encoder.width();
+        let lengths: Vec<usize> = states.lengths.iter().map(|&length| length as usize).collect();
+        let tokens = lengths.iter().copied().max().unwrap_or(1);
+        let stride = states.states.len() / texts.len();
+        let rows: Vec<f32> =
+            states.states.chunks_exact(stride).flat_map(|item| &item[..tokens * width]).copied().collect();
+        let lengths = lengths.iter().map(|&length| length as f32).collect();
+        let conditions = Conditions { tokens, states: rows, lengths, pooled: states.pooled };
+        Ok((conditions, false))
+    }
+
+    /// Samples pictures `first..first + group`; premultiplied RGBA in about [-1, 1], `[group, H, W, 4]`.
+    fn sample_group(
+        &mut self,
+        request: &Request,
+        size: Size,
+        conditions: &Conditions,
+        first: usize,
+        group: usize,
+        begin: Instant,
+        on_event: &mut dyn FnMut(Event<'_>),
+        cancel: &CancelToken,
+    ) -> Result<Vec<f32>, EngineError> {
+        let values = (size.width * size.height) as usize * self.info.config.channels;
+        let mut noise = vec![0.0; group * values];
+        for (i, noise) in noise.chunks_exact_mut(values).enumerate() {
+            let seed = request.seed + (first + i) as u64;
+            fill_normal(NoiseAddress { seed, image: 0, step: 0, purpose: Purpose::Initial }, noise);
+        }
+        let guidance = request.guidance();
+        let times = request.schedule.times(request.steps as usize);
+        sample(
+            request.sampler,
+            &times,
+            noise,
+            &mut |z, t| {
+                if cancel.is_cancelled() {
+                    return Err(EngineError::Cancelled);
+                }
+                self.predict(size, conditions, group, guidance, z, t)
+            },
+            &mut |step| {
+                for (i, values) in step.x_hat.chunks_exact(values).enumerate() {
+                    on_event(Event::Progress {
+                        image: (first + i) as u32,
+                        step: step.done as u32,
+                        steps: step.steps as u32,
+                        seconds: begin.elapsed().as_secs_f64(),
+                        preview: Preview { values, size },
+                    });
+                }
+                if cancel.is_cancelled() { Err(EngineError::Cancelled) } else { Ok(()) }
+            },
+        )
+    }
+
+    /// The guided prediction for a group of states z `[group, H, W, 4]` at time `t`.
+    fn predict(
+        &mut self,
+        size: Size,
+        conditions: &Conditions,
+        group: usize,
+        guidance: Guidance,
+        z: &[f32],
+        t: f32,
+    ) -> Result<Vec<f32>, EngineError> {
+        let sides = if guidance.is_guided(t) { 2 } else { 1 };
+        let geometry = Geometry {
+            batch: sides * group,
+            height: size.height as usize,
+            width: size.width as usize,
+            text_tokens: conditions.tokens,
+        };
+        let executor = self.executor(geometry)?;
+        for half in executor.input_mut("z")?.chunks_exact_mut(z.len()) {
+            half.copy_from_slice(z);
+        }
+        executor.input_mut("t")?.fill(t);
+        for (name, source) in [
+            ("text", &conditions.states),
+            ("text_lengths", &conditions.lengths),
+            ("text_pooled", &conditions.pooled),
+        ] {
+            let item = source.len() / 2;
+            for (i, target) in executor.input_mut(name)?.chunks_exact_mut(item).enumerate() {
+                let side = i / group;
+                target.copy_from_slice(&source[side * item..][..item]);
+            }
+        }
+        executor.run()?;
+        let output = executor.output("x_hat");
+        let mut prediction = output[..z.len()].to_vec();
+        if sides == 2 {
+            combine(guidance.scale, &output[z.len()..], &mut prediction);
+        }
+        Ok(prediction)
+    }
+
+    /// The planned graph of a geometry; the most recently used come first.
+    fn executor(&mut self, geometry: Geometry) -> Result<&mut Executor, EngineError> {
+        let entry = match self.executors.iter().position(|(kept, _)| *kept == geometry) {
+            Some(at) => self.executors.remove(at),
+            None => {
+                let graph = build_graph(&self.info.config, geometry)?;
+                self.executors.truncate(KEPT_EXECUTORS - 1);
+                (geometry, Executor::new(&self.cpu, Arc::new(graph), self.packed.clone())?)
+            }
+        };
+        self.executors.insert(0, entry);
+        Ok(&mut self.executors[0].1)
+    }
+
+    fn recipe(&self, request: &Request, size: Size, seed: u64) -> Recipe {
+        Recipe {
+            recipe: RECIPE_VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            prompt: request.prompt.clone(),
+            negative: request.negative.clone(),
+            seed,
+            steps: request.steps,
+            guidance: request.guidance,
+            guidance_interval: request.guidance_interval,
+            sampler: request.sampler,
+            schedule: request.schedule,
+            size,
+            model: self.info.name.clone(),
+            model_sha256: self.model_sha256.clone(),
+            text_encoder_sha256: self.encoder_sha256.clone(),
+            isa: self.cpu.isa.name().to_owned(),
+            precision: match self.precision {
+                Precision::F32 => PrecisionChoice::F32,
+                Precision::Bf16 => PrecisionChoice::Bf16,
+            },
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! What a user can ask for, with the range of every field (reliability promise P5).
+
+use std::fmt;
+use std::str::FromStr;
+
+use sampling::{Guidance, Sampler, Schedule};
+use serde::{Deserialize, Serialize};
+
+use crate::EngineError;
+
+/// Longest prompt in bytes, before tokenising.
+pub const MAX_PROMPT_BYTES: usize = 32 * 1024;
+/// Most sampler steps.
+pub const MAX_STEPS: u32 = 200;
+/// Largest guidance scale.
+pub const MAX_GUIDANCE: f32 = 30.0;
+/// Most pictures of one request.
+pub const MAX_COUNT: u32 = 64;
+/// Smallest side in pixels.
+pub const MIN_SIDE: u32 = 32;
+/// Largest side in pixels.
+pub const MAX_SIDE: u32 = 256;
+
+/// Width and height in pixels, written `WxH`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Size {
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+}
+
+impl Size {
+    /// A square.
+    pub fn square(side: u32) -> Self {
+        Self { width: side, height: side }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+impl FromStr for Size {
+    type Err = EngineError;
+
+    fn from_str(text: &str) -> Result<Self, EngineError> {
+        let number = |digits: &str| digits.parse::<u32>().ok();
+        let parsed = match text.split_once(['x', 'X']) {
+            Some((width, height)) => number(width).zip(number(height)),
+            None => number(text).map(|side| (side, side)),
+        };
+        let (width, height) = parsed.ok_or_else(|| {
+            let shown: String = text.chars().take(40).collect();
+            EngineError::field("size", format!("'{shown}' is not WIDTHxHEIGHT in pixels, such as 128x128"))
+        })?;
+        Ok(Self { width, height })
+    }
+}
+
+impl TryFrom<String> for Size {
+    type Error = EngineError;
+
+    fn try_from(text: String) -> Result<Self, EngineError> {
+        text.parse()
+    }
+}
+
+impl From<Size> for String {
+    fn from(size: Size) -> Self {
+        size.to_string()
+    }
+}
+
+/// Named trade-offs between time and quality; a preset sets the number of steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// 8 steps.
+    Draft,
+    /// 16 steps.
+    Standard,
+    /// 25 steps.
+    Final,
+}
+
+impl Preset {
+    /// Sampler steps of the preset.
+    pub fn steps(self) -> u32 {
+        match self {
+            Self::Draft => 8,
+            Self::Standard => 16,
+            Self::Final => 25,
+        }
+    }
+}
+
+/// One job: `count` pictures of one prompt; picture `i` uses `seed + i`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Request {
+    /// What to draw, at most 32 KiB; empty = anything the model likes.
+    pub prompt: String,
+    /// What to keep away from, at most 32 KiB.
+    pub negative: String,
+    /// Seed of the first picture; any number as long as `seed + count - 1` exists.
+    pub seed: u64,
+    /// Sampler steps, 1..=200.
+    pub steps: u32,
+    /// Guidance scale, 0..=30; 1 turns guidance off.
+    pub guidance: f32,
+    /// Flow times (low, high) between which guidance acts, 0..=1.
+    pub guidance_interval: (f32, f32),
+    /// How the flow is integrated.
+    pub sampler: Sampler,
+    /// Which times are visited.
+    pub schedule: Schedule,
+    /// Picture size; sides are multiples of the model's patch in 32..=256. Default: the size the
+    /// model was trained for.
+    pub size: Option<Size>,
+    /// Number of pictures, 1..=64.
+    pub count: u32,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            prompt: String::new(),
+            negative: String::new(),
+            seed: 0,
+            steps: Preset::Final.steps(),
+            guidance: 3.0,
+            guidance_interval: (0.1, 0.9),
+            sampler: Sampler::default(),
+            schedule: Schedule::default(),
+            size: None,
+            count: 1,
+        }
+    }
+}
+
+impl Request {
+    /// Checks every field that does not depend on a model; the error names the field.
+    pub fn validate(&self) -> Result<(), EngineError> {
+        text("prompt", &self.prompt)?;
+        text("negative", &self.negative)?;
+        range("steps", self.steps, 1, MAX_STEPS)?;
+        range("count", self.count, 1, MAX_COUNT)?;
+        range("guidance", self.guidance, 0.0, MAX_GUIDANCE)?;
+        let (low, high) = self.guidance_interval;
+        range("guidance_interval", low, 0.0, 1.0)?;
+        range("guidance_interval", high, low, 1.0)?;
+        if let Schedule::Shifted(shift) = self.schedule {
+            range("schedule", shift, 0.1, 10.0)?;
+        }
+        if self.seed.checked_add(u64::from(self.count) - 1).is_none() {
+            return Err(EngineError::field("seed", format!("{} + count - 1 is above {}", self.seed, u64::MAX)));
+        }
+        Ok(())
+    }
+
+    /// The size in pixels for a model with this patch and native side.
+    pub fn size_for(&self, patch: usize, native: u32) -> Result<Size, EngineError> {
+        let size = self.size.unwrap_or(Size::square(native));
+        for side in [size.width, size.height] {
+            range("size", side, MIN_SIDE, MAX_SIDE)?;
+            if !(side as usize).is_multiple_of(patch) {
+                return Err(EngineError::field("size", format!("{size}: both sides must be multiples of {patch}")));
+            }
+        }
+        Ok(size)
+    }
+
+    /// Guidance scale and interval.
+    pub fn guidance(&self) -> Guidance {
+        Guidance { scale: self.guidance, low: self.guidance_interval.0, high: self.guidance_interval.1 }
+    }
+}
+
+fn text(field: &'static str, text: &str) -> Result<(), EngineError> {
+    if text.len() <= MAX_PROMPT_BYTES {
+        return Ok(());
+    }
+    Err(EngineError::field(field, format!("has {} bytes; at most {MAX_PROMPT_BYTES} are allowed", text.len())))
+}
+
+/// NaN is outside every range.
+fn range<T: PartialOrd + fmt::Display>(field: &'static str, value: T, low: T, high: T) -> Result<(), EngineError> {
+    if (&low..=&high).contains(&&value) {
+        return Ok(());
+    }
+    Err(EngineError::field(field, format!("{value} is not in {low}..={high}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_of_every_range() {
+        let ok = |change: fn(&mut Request)| {
+            let mut request = Request::default();
+            change(&mut request);
+            request.validate()
+        };
+        let good: [fn(&mut Request); 10] = [
+            |r| r.prompt = "x".repeat(MAX_PROMPT_BYTES),
+            |r| r.steps = 1,
+            |r| r.steps = MAX_STEPS,
+            |r| r.guidance = 0.0,
+            |r| r.guidance = MAX_GUIDANCE,
+            |r| r.count = MAX_COUNT,
+            |r| r.seed = u64::MAX,
+            |r| r.guidance_interval = (0.0, 1.0),
+            |r| r.guidance_interval = (0.5, 0.5),
+            |r| r.schedule = Schedule::Shifted(10.0),
+        ];
+        for change in good {
+            ok(change).unwrap();
+        }
+        let bad: [(&str, fn(&mut Request)); 18] = [
+            ("prompt", |r| r.prompt = "x".repeat(MAX_PROMPT_BYTES + 1)),
+            ("negative", |r| r.negative = "x".repeat(10 << 20)),
+            ("steps", |r| r.steps = 0),
+            ("steps", |r| r.steps = MAX_STEPS + 1),
+            ("steps", |r| r.steps = u32::MAX),
+            ("guidance", |r| r.guidance = -0.1),
+            ("guidance", |r| r.guidance = 30.1),
+            ("guidance", |r| r.guidance = f32::NAN),
+            ("guidance", |r| r.guidance = f32::INFINITY),
+            ("guidance", |r| r.guidance = f32::MAX),
+            ("count", |r| r.count = 0),
+            ("count", |r| r.count = MAX_COUNT + 1),
+            ("guidance_interval", |r| r.guidance_interval = (-0.1, 0.5)),
+            ("guidance_interval", |r| r.guidance_interval = (0.6, 0.5)),
+            ("guidance_interval", |r| r.guidance_interval = (0.1, f32::NAN)),
+            ("guidance_interval", |r| r.guidance_interval = (0.1, 1.1)),
+            ("schedule", |r| r.schedule = Schedule::Shifted(f32::NAN)),
+            ("seed", |r| (r.seed, r.count) = (u64::MAX, 2)),
+        ];
+        for (field, change) in bad {
+            let message = ok(change).unwrap_err().to_string();
+            assert!(message.starts_with(field), "{message}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        let size = |text: &str| text.parse::<Size>().and_then(|s| Request { size: Some(s), ..Request::default() }.size_for(16, 128));
+        assert_eq!(size("128x64").unwrap(), Size { width: 128, height: 64 });
+        assert_eq!(size("64").unwrap(), Size::square(64));
+        assert_eq!(Request::default().size_for(16, 128).unwrap(), Size::square(128));
+        for bad in ["", "x", "128x", "0x0", "16x16", "257x257", "272x272", "100x128", "-64x64", "1e3x64", "99999999999x64"] {
+            assert!(size(bad).unwrap_err().to_string().starts_with("size"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn unknown_json_fields_are_refused() {
+        assert!(serde_json::from_str::<Request>(r#"{"prompt": "a cat", "size": "64x64"}"#).is_ok());
+        for bad in [r#"{"promt": "a"}"#, r#"{"size": 64}"#, r#"{"steps": -1}"#, r#"{"seed": 1e40}"#, r#"{"sampler": "x"}"#] {
+            assert!(serde_json::from_str::<Request>(bad).is_err(), "{bad}");
+        }
+    }
+}

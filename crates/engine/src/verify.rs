@@ -1,0 +1,72 @@
+//! Whether a picture is what its recipe says: run the recipe again and compare every pixel.
+
+use std::path::Path;
+
+use formats::picture;
+
+use crate::event::{CancelToken, Event};
+use crate::options::Options;
+use crate::recipe::Recipe;
+use crate::{Engine, EngineError, Model, store};
+
+/// The outcome of running a picture's recipe again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verification {
+    /// The recipe inside the picture.
+    pub recipe: Recipe,
+    /// Pixels that differ; 0 = the picture is what its recipe says.
+    pub different_pixels: usize,
+    /// Pixels of the picture.
+    pub pixels: usize,
+}
+
+impl Verification {
+    /// Whether every pixel is the same.
+    pub fn is_equal(&self) -> bool {
+        self.different_pixels == 0
+    }
+}
+
+/// Runs the recipe inside the picture at `path` again with the model it names (or the one given) and
+/// compares. The recipe's ISA and precision are used, so the machine must have them.
+pub fn verify(
+    path: &Path,
+    model: Option<&str>,
+    threads: Option<usize>,
+    on_event: &mut dyn FnMut(Event<'_>),
+    cancel: &CancelToken,
+) -> Result<Verification, EngineError> {
+    let file = path.display().to_string();
+    let picture = picture::read(path)?;
+    let recipe = Recipe::from_picture(&file, &picture)?;
+    let wrong = |problem: String| EngineError::Recipe { file: file.clone(), problem };
+    if (recipe.size.width, recipe.size.height) != (picture.width, picture.height) {
+        return Err(wrong(format!(
+            "its recipe makes {} pixels, the picture has {}x{}",
+            recipe.size, picture.width, picture.height
+        )));
+    }
+    let isa = recipe.isa.parse()?;
+    let options = Options { threads, precision: recipe.precision, isa: Some(isa) };
+    let model: Model = store::open(model.unwrap_or(store::DEFAULT_MODEL))?;
+    if model.sha256 != recipe.model_sha256 {
+        let short = |hash: &str| hash.chars().take(12).collect::<String>();
+        return Err(wrong(format!(
+            "made with model '{}' ({}), but this model is '{}' ({}): name the right one with --model PATH",
+            recipe.model,
+            short(&recipe.model_sha256),
+            model.info.name,
+            short(&model.sha256)
+        )));
+    }
+    let mut engine = Engine::new(&model, &options)?;
+    let images = engine.generate(&recipe.request(), on_event, cancel)?;
+    let regenerated = images.first().map_or(&[][..], |image| &image.pixels);
+    let different_pixels = picture
+        .pixels
+        .chunks_exact(4)
+        .zip(regenerated.chunks_exact(4))
+        .filter(|(before, after)| before != after)
+        .count();
+    Ok(Verification { recipe, different_pixels, pixels: picture.pixels.len() / 4 })
+}
