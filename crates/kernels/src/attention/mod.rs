@@ -4,8 +4,12 @@
 //! at or beyond a segment's length are not read, so padding never changes a bit. Each (batch item, head, block of
 //! queries) is one task. Statistics: the log-sum-exp of a query's scaled scores (FlashAttention-2, arXiv 2307.08691).
 
-use crate::Cpu;
-use crate::reference::{self, narrow, wide};
+mod backward;
+mod forward;
+mod tiles;
+
+pub use backward::attention_backward;
+pub use forward::attention;
 
 /// Sizes shared by the operands of one attention.
 #[derive(Clone, Copy, Debug)]
@@ -80,72 +84,34 @@ pub struct SegmentTarget {
     pub v: Target,
 }
 
-/// `out = softmax(scale · q·kᵀ)·v` over all segments' valid keys; a query without any valid key gives zeros.
-///
-/// `q`: rows `b·queries + i`; `out`: `[batch·queries, heads·d] f32`; `stats`: `[batch, heads, queries] f32`, the
-/// log-sum-exp of the scaled scores (-inf without keys).
-pub fn attention(
-    cpu: &Cpu,
-    shape: &AttentionShape,
-    q: Columns,
-    segments: &[Segment],
-    out: &mut [f32],
-    stats: &mut [f32],
-) {
-    let _ = cpu;
-    with_wide(q, segments, |q, segments| {
-        let (o, s) = reference::attention(shape, q, segments);
-        narrow(&o, out);
-        narrow(&s, stats);
-    });
+impl Columns<'_> {
+    /// Head `h` of row `r`.
+    fn head(&self, d: usize, r: usize, h: usize) -> &[f32] {
+        &self.data[r * self.stride + self.offset + h * d..][..d]
+    }
 }
 
-/// Backward of [`attention`]: **overwrites** the target columns of every row (padding keys get zero), and no others.
-///
-/// `out`, `stats`: the forward pass's results; `dout`: `[batch·queries, heads·d] f32`. Targets name one of `buffers`
-/// (so that dq, dk and dv may be columns of one matrix) and must not overlap.
-pub fn attention_backward(
-    cpu: &Cpu,
+/// Copies the valid keys and values of (batch item `b`, head `h`) of all segments into `k`, `v` `[n, padded]`.
+fn gather(
     shape: &AttentionShape,
-    q: Columns,
     segments: &[Segment],
-    out: &[f32],
-    stats: &[f32],
-    dout: &[f32],
-    buffers: &mut [&mut [f32]],
-    dq: Target,
-    dsegments: &[SegmentTarget],
+    b: usize,
+    h: usize,
+    k: &mut [f32],
+    v: &mut [f32],
+    padded: usize,
 ) {
-    let _ = (cpu, out, stats);
-    assert_eq!(segments.len(), dsegments.len(), "one target for each segment");
-    with_wide(q, segments, |q, segments| {
-        let (gq, gs) = reference::attention_backward(shape, q, segments, &wide(dout));
-        let width = shape.heads * shape.d;
-        let mut store = |target: Target, from: &[f64]| {
-            for (r, row) in from.chunks(width).enumerate() {
-                narrow(row, &mut buffers[target.buffer][r * target.stride + target.offset..][..width]);
-            }
-        };
-        store(dq, &gq);
-        for (target, (k, v)) in dsegments.iter().zip(&gs) {
-            store(target.k, k);
-            store(target.v, v);
-        }
-    });
+    let d = shape.d;
+    let rows = segments.iter().flat_map(|s| (0..s.length(b)).map(move |t| (s, b * s.tokens + t)));
+    for (((segment, row), k), v) in rows.zip(k.chunks_exact_mut(padded)).zip(v.chunks_exact_mut(padded)) {
+        k[..d].copy_from_slice(segment.k.head(d, row, h));
+        k[d..].fill(0.0);
+        v[..d].copy_from_slice(segment.v.head(d, row, h));
+        v[d..].fill(0.0);
+    }
 }
 
-fn with_wide(q: Columns, segments: &[Segment], f: impl FnOnce(Columns<f64>, &[Segment<f64>])) {
-    let query = wide(q.data);
-    let data: Vec<_> = segments.iter().map(|s| (wide(s.k.data), wide(s.v.data))).collect();
-    let wide_segments: Vec<_> = segments
-        .iter()
-        .zip(&data)
-        .map(|(s, (k, v))| Segment {
-            k: Columns { data: &k[..], stride: s.k.stride, offset: s.k.offset },
-            v: Columns { data: &v[..], stride: s.v.stride, offset: s.v.offset },
-            tokens: s.tokens,
-            lengths: s.lengths,
-        })
-        .collect();
-    f(Columns { data: &query[..], stride: q.stride, offset: q.offset }, &wide_segments);
+/// Valid keys of batch item `b`.
+fn key_count(segments: &[Segment], b: usize) -> usize {
+    segments.iter().map(|s| s.length(b)).sum()
 }

@@ -1,40 +1,130 @@
 //! Activations: SiLU (arXiv 1702.03118), GELU with erf (arXiv 1606.08415), SwiGLU (arXiv 2002.05202).
 
+use simd::{Kernel, Simd, vecmath};
+
 use crate::Cpu;
-use crate::reference::{self, narrow, wide};
+use crate::rows::{Map, lanes, map, rows_per_task};
+
+struct Silu;
+impl Map<1> for Silu {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, [x]: [S::F32; 1]) -> S::F32 {
+        vecmath::silu(s, x)
+    }
+}
+
+struct SiluBackward;
+impl Map<2> for SiluBackward {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, [x, dy]: [S::F32; 2]) -> S::F32 {
+        s.mul(dy, vecmath::silu_derivative(s, x))
+    }
+}
+
+struct Gelu;
+impl Map<1> for Gelu {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, [x]: [S::F32; 1]) -> S::F32 {
+        vecmath::gelu(s, x)
+    }
+}
+
+struct GeluBackward;
+impl Map<2> for GeluBackward {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, [x, dy]: [S::F32; 2]) -> S::F32 {
+        s.mul(dy, vecmath::gelu_derivative(s, x))
+    }
+}
 
 /// `y = x · sigmoid(x)`; `x`, `y` of equal length.
 pub fn silu(cpu: &Cpu, x: &[f32], y: &mut [f32]) {
-    let _ = cpu;
-    narrow(&reference::silu(&wide(x)), y);
+    map(cpu, Silu, [x], y);
 }
 
 /// Backward of [`silu`] from its input.
 pub fn silu_backward(cpu: &Cpu, x: &[f32], dy: &[f32], dx: &mut [f32]) {
-    let _ = cpu;
-    narrow(&reference::silu_backward(&wide(x), &wide(dy)), dx);
+    map(cpu, SiluBackward, [x, dy], dx);
 }
 
 /// `y = x · Φ(x)` with the exact (erf) normal distribution function.
 pub fn gelu(cpu: &Cpu, x: &[f32], y: &mut [f32]) {
-    let _ = cpu;
-    narrow(&reference::gelu(&wide(x)), y);
+    map(cpu, Gelu, [x], y);
 }
 
 /// Backward of [`gelu`] from its input.
 pub fn gelu_backward(cpu: &Cpu, x: &[f32], dy: &[f32], dx: &mut [f32]) {
-    let _ = cpu;
-    narrow(&reference::gelu_backward(&wide(x), &wide(dy)), dx);
+    map(cpu, GeluBackward, [x, dy], dx);
 }
 
 /// `y = silu(x[.., ..h]) · x[.., h..]`; `x`: `[rows, 2h] f32`, `y`: `[rows, h] f32`.
 pub fn swiglu(cpu: &Cpu, h: usize, x: &[f32], y: &mut [f32]) {
-    let _ = cpu;
-    narrow(&reference::swiglu(h, &wide(x)), y);
+    assert!(x.len() == 2 * y.len() && y.len().is_multiple_of(h), "x is [rows, 2h], y is [rows, h]");
+    let task = rows_per_task(h) * h;
+    cpu.pool.run_chunks(y, task, |t, y| {
+        let x = &x[2 * t * task..][..2 * y.len()];
+        cpu.isa.dispatch(SwiGlu { h, x, y });
+    });
+}
+
+struct SwiGlu<'a> {
+    h: usize,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl Kernel for SwiGlu<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (x, y) in self.x.chunks_exact(2 * self.h).zip(self.y.chunks_exact_mut(self.h)) {
+            let (gate, value) = x.split_at(self.h);
+            lanes!(S, self.h, |at| {
+                let y_at = s.mul(vecmath::silu(s, at.load(s, gate)), at.load(s, value));
+                at.store(s, y_at, y);
+            });
+        }
+    }
 }
 
 /// Backward of [`swiglu`]; `x`, `dx`: `[rows, 2h] f32`, `dy`: `[rows, h] f32`.
 pub fn swiglu_backward(cpu: &Cpu, h: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
-    let _ = cpu;
-    narrow(&reference::swiglu_backward(h, &wide(x), &wide(dy)), dx);
+    assert!(x.len() == 2 * dy.len() && dx.len() == x.len() && dy.len().is_multiple_of(h));
+    let task = 2 * rows_per_task(h) * h;
+    cpu.pool.run_chunks(dx, task, |t, dx| {
+        let x = &x[t * task..][..dx.len()];
+        let dy = &dy[t * task / 2..][..dx.len() / 2];
+        cpu.isa.dispatch(SwiGluBackward { h, x, dy, dx });
+    });
+}
+
+struct SwiGluBackward<'a> {
+    h: usize,
+    x: &'a [f32],
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+}
+
+impl Kernel for SwiGluBackward<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let h = self.h;
+        let rows = self.x.chunks_exact(2 * h).zip(self.dy.chunks_exact(h)).zip(self.dx.chunks_exact_mut(2 * h));
+        for ((x, dy), dx) in rows {
+            let (gate, value) = x.split_at(h);
+            let (dgate, dvalue) = dx.split_at_mut(h);
+            lanes!(S, h, |at| {
+                let (g, dy) = (at.load(s, gate), at.load(s, dy));
+                let sigmoid = vecmath::sigmoid(s, g);
+                let silu = s.mul(g, sigmoid);
+                // silu' = σ + silu·(1 - σ)
+                let slope = s.mul_add(silu, s.sub(s.splat(1.0), sigmoid), sigmoid);
+                at.store(s, s.mul(s.mul(dy, at.load(s, value)), slope), dgate);
+                at.store(s, s.mul(dy, silu), dvalue);
+            });
+        }
+    }
 }

@@ -3,8 +3,10 @@
 //!
 //! Rotary pairs element `i` with element `i + d/2` of a head ("rotate half"), with angle `i` of the row's table entry.
 
+use simd::{Kernel, Simd};
+
 use crate::Cpu;
-use crate::reference::{self, narrow, wide, wide_option};
+use crate::rows::{Chunks, Parts, dot, lanes, rows_per_task, tree_sum, with_scratch};
 
 /// What a column block of `heads · d` columns holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +47,109 @@ pub struct QkNorm<'a, T = f32> {
     pub rotary: Option<Rotary<'a, T>>,
 }
 
+impl QkNorm<'_> {
+    /// Columns of a row.
+    fn width(&self) -> usize {
+        self.parts.len() * self.heads * self.d
+    }
+
+    fn check(&self) {
+        assert!(self.d.is_multiple_of(2), "rotary pairs need an even head size");
+        for w in [self.query_weight, self.key_weight].into_iter().flatten() {
+            assert_eq!(w.len(), self.d, "weights are [d]");
+        }
+        if let Some(r) = self.rotary {
+            assert!(r.cos.len() == r.sin.len() && !r.cos.is_empty() && r.cos.len().is_multiple_of(self.d / 2));
+        }
+    }
+
+    /// The query weight and the key weight, ones where there is none, in `out` `[2d]`.
+    fn weights(&self, out: &mut [f32]) {
+        for (out, weight) in out.chunks_exact_mut(self.d).zip([self.query_weight, self.key_weight]) {
+            match weight {
+                Some(weight) => out.copy_from_slice(weight),
+                None => out.fill(1.0),
+            }
+        }
+    }
+
+    /// Cosines and sines of a row.
+    #[inline(always)]
+    fn angles(&self, row: usize) -> Option<(&[f32], &[f32])> {
+        let half = self.d / 2;
+        self.rotary.map(|r| {
+            let at = row % (r.cos.len() / half) * half;
+            (&r.cos[at..][..half], &r.sin[at..][..half])
+        })
+    }
+}
+
 /// `y = rotate(x · rstd · weight)` per head of the query and key parts; value parts are copied.
 ///
 /// `x`, `y`: `[rows, parts·heads·d] f32`.
 pub fn qk_norm_rotary(cpu: &Cpu, config: &QkNorm, x: &[f32], y: &mut [f32]) {
-    let _ = cpu;
-    with_wide(config, |config| narrow(&reference::qk_norm_rotary(config, &wide(x)), y));
+    config.check();
+    let width = config.width();
+    assert!(x.len() == y.len() && x.len().is_multiple_of(width), "x and y are [rows, parts·heads·d]");
+    let rows = rows_per_task(width);
+    cpu.pool.run_chunks(y, rows * width, |t, y| {
+        let x = &x[t * rows * width..][..y.len()];
+        with_scratch(2 * config.d, |weights| {
+            config.weights(weights);
+            cpu.isa.dispatch(Forward { config, first_row: t * rows, weights, x, y });
+        });
+    });
+}
+
+struct Forward<'a> {
+    config: &'a QkNorm<'a>,
+    first_row: usize,
+    weights: &'a [f32],
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl Kernel for Forward<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { config, first_row, weights, x, y } = self;
+        let QkNorm { heads, d, parts, .. } = *config;
+        let half = d / 2;
+        let width = config.width();
+        for (r, (x, y)) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).enumerate() {
+            let angles = config.angles(first_row + r);
+            for (p, part) in parts.iter().enumerate() {
+                let span = p * heads * d..(p + 1) * heads * d;
+                let (x, y) = (&x[span.clone()], &mut y[span]);
+                if *part == Part::Value {
+                    y.copy_from_slice(x);
+                    continue;
+                }
+                let weight = if *part == Part::Query { &weights[..d] } else { &weights[d..] };
+                for (x, y) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)) {
+                    let rstd = s.splat(1.0 / (dot(s, x, x) / d as f32 + config.eps).sqrt());
+                    let Some((cos, sin)) = angles else {
+                        lanes!(S, d, |at| {
+                            at.store(s, s.mul(s.mul(at.load(s, x), rstd), at.load(s, weight)), y);
+                        });
+                        continue;
+                    };
+                    let (low, high) = x.split_at(half);
+                    let (w_low, w_high) = weight.split_at(half);
+                    let (y_low, y_high) = y.split_at_mut(half);
+                    lanes!(S, half, |at| {
+                        let a = s.mul(s.mul(at.load(s, low), rstd), at.load(s, w_low));
+                        let b = s.mul(s.mul(at.load(s, high), rstd), at.load(s, w_high));
+                        let (c, n) = (at.load(s, cos), at.load(s, sin));
+                        at.store(s, s.neg_mul_add(b, n, s.mul(a, c)), y_low);
+                        at.store(s, s.mul_add(a, n, s.mul(b, c)), y_high);
+                    });
+                }
+            }
+        }
+    }
 }
 
 /// Backward of [`qk_norm_rotary`]. `x`, `dy`, `dx`: `[rows, parts·heads·d] f32`; weight gradients `[d] f32`. All overwritten.
@@ -63,30 +162,103 @@ pub fn qk_norm_rotary_backward(
     dquery_weight: Option<&mut [f32]>,
     dkey_weight: Option<&mut [f32]>,
 ) {
-    let _ = cpu;
-    with_wide(config, |config| {
-        let (gx, gq, gk) = reference::qk_norm_rotary_backward(config, &wide(x), &wide(dy));
-        narrow(&gx, dx);
-        if let Some(out) = dquery_weight {
-            narrow(&gq, out);
+    config.check();
+    let (d, width) = (config.d, config.width());
+    assert!(x.len() == dy.len() && x.len() == dx.len() && x.len().is_multiple_of(width), "[rows, parts·heads·d]");
+    let rows = x.len() / width;
+    let chunks = Chunks::new(rows, rows);
+    let dx = Parts::new(dx);
+    with_scratch(chunks.count() * 2 * d, |partials| {
+        cpu.pool.run_chunks(partials, 2 * d, |i, sums| {
+            let (_, first_row, rows) = chunks.rows(i);
+            let span = first_row * width..(first_row + rows) * width;
+            // SAFETY: chunks are disjoint runs of rows.
+            let dx = unsafe { dx.part(span.start, span.len()) };
+            with_scratch(2 * d, |weights| {
+                config.weights(weights);
+                let (x, dy) = (&x[span.clone()], &dy[span]);
+                cpu.isa.dispatch(Backward { config, first_row, weights, x, dy, dx, sums });
+            });
+        });
+        if chunks.count() > 0 {
+            tree_sum(partials, 2 * d);
         }
-        if let Some(out) = dkey_weight {
-            narrow(&gk, out);
+        for (out, at) in [(dquery_weight, 0), (dkey_weight, d)] {
+            match out {
+                Some(out) if rows > 0 => out.copy_from_slice(&partials[at..][..d]),
+                Some(out) => out.fill(0.0),
+                None => {}
+            }
         }
     });
 }
 
-fn with_wide(config: &QkNorm, f: impl FnOnce(&QkNorm<f64>)) {
-    let query = wide_option(config.query_weight);
-    let key = wide_option(config.key_weight);
-    let tables = config.rotary.map(|r| (wide(r.cos), wide(r.sin)));
-    f(&QkNorm {
-        heads: config.heads,
-        d: config.d,
-        parts: config.parts,
-        query_weight: query.as_deref(),
-        key_weight: key.as_deref(),
-        eps: config.eps,
-        rotary: tables.as_ref().map(|(cos, sin)| Rotary { cos, sin }),
-    });
+struct Backward<'a> {
+    config: &'a QkNorm<'a>,
+    first_row: usize,
+    weights: &'a [f32],
+    x: &'a [f32],
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+    sums: &'a mut [f32],
+}
+
+impl Kernel for Backward<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { config, first_row, weights, x, dy, dx, sums } = self;
+        let QkNorm { heads, d, parts, .. } = *config;
+        let half = d / 2;
+        let width = config.width();
+        sums.fill(0.0);
+        for (r, dx) in dx.chunks_exact_mut(width).enumerate() {
+            let (x, dy) = (&x[r * width..][..width], &dy[r * width..][..width]);
+            let angles = config.angles(first_row + r);
+            for (p, part) in parts.iter().enumerate() {
+                let span = p * heads * d..(p + 1) * heads * d;
+                let (x, dy, dx) = (&x[span.clone()], &dy[span.clone()], &mut dx[span]);
+                let at = match part {
+                    Part::Value => {
+                        dx.copy_from_slice(dy);
+                        continue;
+                    }
+                    Part::Query => 0,
+                    Part::Key => d,
+                };
+                let (weight, sums) = (&weights[at..][..d], &mut sums[at..][..d]);
+                for ((x, dy), dx) in x.chunks_exact(d).zip(dy.chunks_exact(d)).zip(dx.chunks_exact_mut(d)) {
+                    // Rotating back gives the gradient of the normalised head, kept in dx.
+                    match angles {
+                        None => dx.copy_from_slice(dy),
+                        Some((cos, sin)) => {
+                            let (low, high) = dy.split_at(half);
+                            let (dx_low, dx_high) = dx.split_at_mut(half);
+                            lanes!(S, half, |at| {
+                                let (a, b) = (at.load(s, low), at.load(s, high));
+                                let (c, n) = (at.load(s, cos), at.load(s, sin));
+                                at.store(s, s.mul_add(b, n, s.mul(a, c)), dx_low);
+                                at.store(s, s.neg_mul_add(a, n, s.mul(b, c)), dx_high);
+                            });
+                        }
+                    }
+                    let rstd = 1.0 / (dot(s, x, x) / d as f32 + config.eps).sqrt();
+                    let inverse = s.splat(rstd);
+                    let mut along = s.zero();
+                    lanes!(S, d, |at| {
+                        let (x, dn) = (at.load(s, x), at.load(s, dx));
+                        let g = s.mul(dn, at.load(s, weight));
+                        along = s.mul_add(g, x, along);
+                        at.store(s, s.mul_add(dn, s.mul(x, inverse), at.load(s, sums)), sums);
+                        at.store(s, g, dx);
+                    });
+                    let slope = s.splat(rstd * rstd * s.reduce_sum(along) / d as f32);
+                    lanes!(S, d, |at| {
+                        at.store(s, s.mul(inverse, s.neg_mul_add(at.load(s, x), slope, at.load(s, dx))), dx);
+                    });
+                }
+            }
+        }
+    }
 }

@@ -4,9 +4,12 @@
 //! One step on a matrix `[rows, cols]`: `buffer = momentum·buffer + g`; `u = g + momentum·buffer` (Nesterov);
 //! `o = polar(u)` approximately; `params -= lr · (0.2·sqrt(max(rows, cols))·o + weight_decay·params)`.
 
+use simd::Simd;
+
+use super::squared_norm;
 use crate::Cpu;
-use crate::gemm::Precision;
-use crate::reference::{self, narrow, wide};
+use crate::gemm::{Precision, matmul_nn, matmul_nt};
+use crate::rows::{Map, Update, map, update};
 
 /// The single set of quintic coefficients of the original Muon, repeated for five steps.
 pub const NEWTON_SCHULZ_QUINTIC: [[f32; 3]; 5] = [[3.4445, -4.7750, 2.0315]; 5];
@@ -63,9 +66,90 @@ pub fn muon_step(
     buffer: &mut [f32],
     scratch: &mut MuonScratch,
 ) {
-    let _ = (cpu, scratch);
-    let (mut p64, mut b64) = (wide(params), wide(buffer));
-    reference::muon_step(s, rows, cols, &mut p64, &wide(grads), &mut b64);
-    narrow(&p64, params);
-    narrow(&b64, buffer);
+    let len = rows * cols;
+    assert!(params.len() == len && grads.len() == len && buffer.len() == len, "all are [rows, cols]");
+    let (short, long) = (rows.min(cols), rows.max(cols));
+    let MuonScratch { x, next, gram, square } = scratch;
+    for (memory, len) in [(&mut *x, len), (&mut *next, len), (&mut *gram, short * short), (&mut *square, short * short)]
+    {
+        if memory.len() < len {
+            memory.resize(len, 0.0);
+        }
+    }
+    let (mut x, mut next) = (&mut x[..len], &mut next[..len]);
+    let (gram, square) = (&mut gram[..short * short], &mut square[..short * short]);
+
+    // 1. momentum; x = the Nesterov direction
+    momentum(cpu, s, grads, buffer, x);
+    // 2. fewer rows than columns
+    let tall = rows > cols;
+    if tall {
+        transpose(cpu, rows, cols, x, next);
+        std::mem::swap(&mut x, &mut next);
+    }
+    // 3. norm below 1
+    let norm = squared_norm(cpu, x).sqrt() * 1.01 + 1e-7;
+    update(cpu, Affine { keep: (1.0 / norm) as f32, add: 0.0 }, None, x);
+    // 4. Newton-Schulz
+    for &[a, b, c] in s.coefficients {
+        matmul_nt(cpu, s.precision, short, short, long, x, x, gram);
+        matmul_nn(cpu, s.precision, short, short, short, gram, gram, square);
+        update(cpu, Affine { keep: c, add: b }, Some(gram), square);
+        matmul_nn(cpu, s.precision, short, long, short, square, x, next);
+        update(cpu, Affine { keep: a, add: 1.0 }, Some(next), x);
+    }
+    if tall {
+        transpose(cpu, cols, rows, x, next);
+        std::mem::swap(&mut x, &mut next);
+    }
+    // 5. the step
+    let size = s.lr as f64 * 0.2 * (long as f64).sqrt();
+    let keep = 1.0 - s.lr as f64 * s.weight_decay as f64;
+    update(cpu, Affine { keep: keep as f32, add: -size as f32 }, Some(x), params);
+}
+
+/// `value = keep·value + add·x`
+struct Affine {
+    keep: f32,
+    add: f32,
+}
+
+impl Update for Affine {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, value: S::F32, x: S::F32) -> S::F32 {
+        s.mul_add(s.splat(self.keep), value, s.mul(s.splat(self.add), x))
+    }
+}
+
+/// `buffer = momentum·buffer + g`, `out = g + momentum·buffer`.
+fn momentum(cpu: &Cpu, step: &MuonStep, grads: &[f32], buffer: &mut [f32], out: &mut [f32]) {
+    update(cpu, Affine { keep: step.momentum, add: step.gradient_scale }, Some(grads), buffer);
+    map(cpu, Nesterov { momentum: step.momentum, scale: step.gradient_scale }, [grads, buffer], out);
+}
+
+struct Nesterov {
+    momentum: f32,
+    scale: f32,
+}
+
+impl Map<2> for Nesterov {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, [g, buffer]: [S::F32; 2]) -> S::F32 {
+        s.mul_add(s.splat(self.momentum), buffer, s.mul(s.splat(self.scale), g))
+    }
+}
+
+/// `out[c, r] = x[r, c]`, in square blocks.
+fn transpose(cpu: &Cpu, rows: usize, cols: usize, x: &[f32], out: &mut [f32]) {
+    const BLOCK: usize = 16;
+    cpu.pool.run_chunks(out, BLOCK * rows, |band, out| {
+        let first = band * BLOCK;
+        for row in (0..rows).step_by(BLOCK) {
+            for (c, out) in out.chunks_exact_mut(rows).enumerate() {
+                for r in row..rows.min(row + BLOCK) {
+                    out[r] = x[r * cols + first + c];
+                }
+            }
+        }
+    });
 }
