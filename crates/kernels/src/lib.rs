@@ -3,10 +3,17 @@
 //! Every kernel takes a [`Cpu`] (instruction set and thread pool) first, splits its work by shape alone and keeps the order
 //! of every sum independent of the thread count. [`reference`](mod@reference) holds the plain scalar definition of each.
 
+pub mod attention;
 pub mod cpu;
+pub mod elementwise;
+pub mod embed;
 pub mod gemm;
+pub mod norm;
+pub mod optimise;
+pub mod patchify;
 pub mod pool;
 pub mod reference;
+mod rows;
 
 pub use cpu::Cpu;
 pub use pool::Pool;
