@@ -225,6 +225,14 @@ impl Graph {
             }
             columns.push(SegmentColumns { key: s.key.offset, value: s.value.offset, lengths: s.lengths.is_some() });
         }
+        let blocks: Vec<Columns> = segments.iter().flat_map(|s| [s.key, s.value]).chain([query]).collect();
+        for (i, a) in blocks.iter().enumerate() {
+            let meets = |b: &&Columns| a.tensor == b.tensor && a.offset.abs_diff(b.offset) < width;
+            if let Some(b) = blocks[..i].iter().find(meets) {
+                let found = format!("columns from {} and from {}", a.offset, b.offset);
+                return Err(ShapeError::new(NAME, format!("separate blocks of {width} columns"), found));
+            }
+        }
         let op = Op::Attention { heads, head_dim, query: query.offset, segments: columns };
         Ok(self.push(op, inputs, &[&[qs[0], qs[1], width], &[qs[0], heads, qs[1]]])[0])
     }
