@@ -7,17 +7,29 @@
 
 #![forbid(unsafe_code)]
 
+mod build;
+mod caption;
+mod colour;
 mod dataset;
 mod error;
+mod labels;
 mod picture;
+mod plan;
+mod recipe;
 mod record;
 mod shard;
+mod sheet;
 mod sources;
 mod split;
+mod svg;
+mod weight;
+mod words;
 
+pub use build::{BuildProgress, BuildReport, build};
 pub use dataset::Dataset;
 pub use error::DataError;
 pub use picture::Picture;
 pub use record::{Kind, Record};
 pub use shard::{Index, ShardEntry, Skipped};
+pub use sheet::{Summary, inspect, sheet};
 pub use split::{Split, SplitShares};

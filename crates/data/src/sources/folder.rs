@@ -1,12 +1,15 @@
-//! A user's own folder: each picture (`.png`, `.jpg`, `.jpeg`, `.webp`, and `.svg` for builds) with a `.txt`
+//! A user's own folder: each picture (`.png`, `.jpg`, `.jpeg`, `.webp`) with a `.txt`
 //! of the same name beside it, one caption a line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, io};
+use crate::labels::Names;
+use crate::recipe::Source;
 use crate::record::Record;
 use crate::shard::Skipped;
+use crate::sources::{Art, Base};
 
 /// A picture file with its record.
 #[derive(Debug, Clone)]
@@ -52,4 +55,19 @@ pub(crate) fn list(dir: &Path) -> Result<(Vec<Pair>, Vec<Skipped>), DataError> {
         pairs.push(Pair { picture, record });
     }
     Ok((pairs, skipped))
+}
+
+/// The pairs of a folder as bases for a build.
+pub(crate) fn bases(source: &Source, path: &Path, skipped: &mut Vec<Skipped>) -> Result<Vec<Base>, DataError> {
+    let (pairs, broken) = list(path)?;
+    skipped.extend(broken);
+    Ok(pairs
+        .into_iter()
+        .map(|pair| {
+            let names = Names { concept: pair.record.concept, ..Names::default() };
+            let mut base = Base::new(source, pair.record.key, Art::File(pair.picture), names);
+            base.captions = pair.record.captions;
+            base
+        })
+        .collect())
 }
