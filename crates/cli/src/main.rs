@@ -1,2 +1,61 @@
-//! See `ARCHITECTURE.md`.
-fn main() {}
+//! `calotype`: the command line. Commands are one file each in `commands/`; everything they say goes
+//! through [`report::Reporter`]; exit codes are decided here.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use report::Reporter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if cli.version {
+        commands::version::run(cli.verbose);
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = cli.command else {
+        eprintln!("error: no command given; see `calotype --help`");
+        return ExitCode::from(2);
+    };
+    let reporter = Reporter::new(is_json(&command));
+    let result = match command {
+        Command::Generate(args) => commands::generate::run(&args, &reporter),
+        Command::Plan(args) => commands::plan::run(&args, &reporter),
+        Command::Models(args) => commands::models::run(&args, &reporter),
+        Command::Dataset(args) => commands::dataset::run(&args, &reporter),
+        Command::Train(args) => commands::train::run(&args, &reporter),
+        Command::Eval(args) => commands::eval::run(&args, &reporter),
+        Command::Bench(args) => commands::bench::run(&args, &reporter),
+        Command::Verify(args) => commands::verify::run(&args, &reporter),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = report::exit_code(&error);
+            reporter.error(&error, code);
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn is_json(command: &Command) -> bool {
+    match command {
+        Command::Generate(args) => args.job.run.json,
+        Command::Plan(args) => args.job.run.json,
+        Command::Models(args) => args.json,
+        Command::Dataset(_) => false,
+        Command::Train(args) => args.json,
+        Command::Eval(args) => args.run.json,
+        Command::Bench(args) => args.json,
+        Command::Verify(args) => args.json,
+    }
+}

@@ -85,7 +85,7 @@ impl ModelInfo {
             name: name.clone(),
             config,
             image_size: number("image_size", 16, 1024)? as u32,
-            text_tokens: number("text_tokens", 2, 512)? as usize,
+            text_tokens: number("text_tokens", 2, 128)? as usize,
             pictures_seen: number("pictures_seen", 0, u64::MAX)?,
         })
     }

@@ -35,8 +35,18 @@ pub struct Options {
 }
 
 impl Options {
-    /// The processor and the precision to use.
+    /// Whether this machine can run so.
+    pub fn check(&self) -> Result<(), EngineError> {
+        self.choose().map(drop)
+    }
+
+    /// The processor (with its threads started) and the precision to use.
     pub fn resolve(&self) -> Result<(Cpu, Precision), EngineError> {
+        let (isa, threads, precision) = self.choose()?;
+        Ok((Cpu::new(isa, threads), precision))
+    }
+
+    fn choose(&self) -> Result<(Isa, usize, Precision), EngineError> {
         let isa = match self.isa {
             Some(isa) if isa > Isa::detected() => {
                 return Err(simd::IsaError::Unavailable { wanted: isa, best: Isa::detected() }.into());
@@ -55,7 +65,7 @@ impl Options {
             PrecisionChoice::Auto if !has_bf16 => Precision::F32,
             PrecisionChoice::Auto | PrecisionChoice::Bf16 => Precision::Bf16,
         };
-        Ok((Cpu::new(isa, threads), precision))
+        Ok((isa, threads, precision))
     }
 }
 

@@ -101,10 +101,7 @@ impl Engine {
         }
         // Every geometry reads the same parameters in the same way.
         let side = model.info.config.patch;
-        let graph = build_graph(
-            &model.info.config,
-            Geometry { batch: 1, height: side, width: side, text_tokens: 1 },
-        )?;
+        let graph = build_graph(&model.info.config, Geometry { batch: 1, height: side, width: side, text_tokens: 1 })?;
         let packed = Arc::new(model.pack(&cpu, &graph, precision)?);
         Ok(Self {
             cpu,
@@ -167,12 +164,12 @@ impl Engine {
     }
 
     /// Tokens of the prompt and of the negative prompt, markers included, padded to the longer.
-    pub(crate) fn text_tokens(&mut self, request: &Request) -> Result<usize, EngineError> {
+    pub(crate) fn text_tokens(&self, request: &Request) -> Result<usize, EngineError> {
         Ok(self.encode(request)?.0.tokens)
     }
 
     /// Encodes the texts; also whether the prompt was cut.
-    fn encode(&mut self, request: &Request) -> Result<(Conditions, bool), EngineError> {
+    fn encode(&self, request: &Request) -> Result<(Conditions, bool), EngineError> {
         let texts = [request.prompt.as_str(), request.negative.as_str()];
         let states = self.encoder.encode(&texts, self.info.text_tokens)?;
         let width = self.encoder.width();
@@ -182,8 +179,9 @@ impl Engine {
         let rows: Vec<f32> =
             states.states.chunks_exact(stride).flat_map(|item| &item[..tokens * width]).copied().collect();
         let lengths = lengths.iter().map(|&length| length as f32).collect();
-        let conditions = Conditions { tokens, states: rows, lengths, pooled: states.pooled };
-        Ok((conditions, false))
+        let uncut = self.encoder.tokenizer().encode(&request.prompt, self.info.text_tokens + 1)?;
+        let prompt_cut = uncut.len() > self.info.text_tokens;
+        Ok((Conditions { tokens, states: rows, lengths, pooled: states.pooled }, prompt_cut))
     }
 
     /// Samples pictures `first..first + group`; premultiplied RGBA in about [-1, 1], `[group, H, W, 4]`.
@@ -253,11 +251,9 @@ impl Engine {
             half.copy_from_slice(z);
         }
         executor.input_mut("t")?.fill(t);
-        for (name, source) in [
-            ("text", &conditions.states),
-            ("text_lengths", &conditions.lengths),
-            ("text_pooled", &conditions.pooled),
-        ] {
+        for (name, source) in
+            [("text", &conditions.states), ("text_lengths", &conditions.lengths), ("text_pooled", &conditions.pooled)]
+        {
             let item = source.len() / 2;
             for (i, target) in executor.input_mut(name)?.chunks_exact_mut(item).enumerate() {
                 let side = i / group;

@@ -249,11 +249,15 @@ mod tests {
 
     #[test]
     fn sizes() {
-        let size = |text: &str| text.parse::<Size>().and_then(|s| Request { size: Some(s), ..Request::default() }.size_for(16, 128));
+        let size = |text: &str| {
+            text.parse::<Size>().and_then(|s| Request { size: Some(s), ..Request::default() }.size_for(16, 128))
+        };
         assert_eq!(size("128x64").unwrap(), Size { width: 128, height: 64 });
         assert_eq!(size("64").unwrap(), Size::square(64));
         assert_eq!(Request::default().size_for(16, 128).unwrap(), Size::square(128));
-        for bad in ["", "x", "128x", "0x0", "16x16", "257x257", "272x272", "100x128", "-64x64", "1e3x64", "99999999999x64"] {
+        for bad in
+            ["", "x", "128x", "0x0", "16x16", "257x257", "272x272", "100x128", "-64x64", "1e3x64", "99999999999x64"]
+        {
             assert!(size(bad).unwrap_err().to_string().starts_with("size"), "{bad}");
         }
     }
@@ -261,7 +265,9 @@ mod tests {
     #[test]
     fn unknown_json_fields_are_refused() {
         assert!(serde_json::from_str::<Request>(r#"{"prompt": "a cat", "size": "64x64"}"#).is_ok());
-        for bad in [r#"{"promt": "a"}"#, r#"{"size": 64}"#, r#"{"steps": -1}"#, r#"{"seed": 1e40}"#, r#"{"sampler": "x"}"#] {
+        for bad in
+            [r#"{"promt": "a"}"#, r#"{"size": 64}"#, r#"{"steps": -1}"#, r#"{"seed": 1e40}"#, r#"{"sampler": "x"}"#]
+        {
             assert!(serde_json::from_str::<Request>(bad).is_err(), "{bad}");
         }
     }

@@ -1,0 +1,11 @@
+//! One file per command; each has `run(&args, &reporter) -> anyhow::Result<()>`.
+
+pub mod bench;
+pub mod dataset;
+pub mod eval;
+pub mod generate;
+pub mod models;
+pub mod plan;
+pub mod train;
+pub mod verify;
+pub mod version;

@@ -1,0 +1,81 @@
+//! `calotype models`: the models that can be used; `models inspect PATH`: what a file is and lacks.
+
+use engine::{ModelInfo, store};
+use models::ParameterSpec;
+use serde_json::json;
+
+use crate::args::{ModelsArgs, ModelsCommand};
+use crate::report::Reporter;
+
+/// Runs the command.
+pub fn run(args: &ModelsArgs, reporter: &Reporter) -> anyhow::Result<()> {
+    match &args.command {
+        None => list(reporter),
+        Some(ModelsCommand::Inspect { path }) => inspect(path, reporter),
+    }
+}
+
+fn list(reporter: &Reporter) -> anyhow::Result<()> {
+    let models = store::list()?;
+    if models.is_empty() {
+        reporter.say("this build has no built-in model; use --model PATH with a model file or folder");
+    }
+    for (name, info) in models {
+        reporter.event("model", describe(name, &info));
+        reporter.say(&format!("{name}\t{}", summary(&info)));
+    }
+    Ok(())
+}
+
+fn inspect(path: &str, reporter: &Reporter) -> anyhow::Result<()> {
+    let (info, report) = store::inspect(path)?;
+    let mut fields = describe(path, &info);
+    let wrong: Vec<_> = report
+        .wrong_shape
+        .iter()
+        .map(|w| json!({ "name": w.name, "expected": w.expected, "found": w.found }))
+        .collect();
+    fields["complete"] = report.is_complete().into();
+    fields["loaded"] = report.loaded.len().into();
+    fields["missing"] = json!(report.missing);
+    fields["unused"] = json!(report.unused);
+    fields["wrong_shape"] = json!(wrong);
+    reporter.event("model", fields);
+    reporter.say(&format!("{}: {}", info.name, summary(&info)));
+    let c = &info.config;
+    reporter.say(&format!(
+        "width {}, blocks {}, heads {}, hidden {}, patch {}, stem {}, text width {}, refiner blocks {}",
+        c.width, c.blocks, c.heads, c.hidden, c.patch, c.stem, c.text_width, c.refiner_blocks
+    ));
+    reporter.say(&format!("weights: {report}"));
+    anyhow::ensure!(report.is_complete(), "{path}: the weights do not fit the model: {report}");
+    Ok(())
+}
+
+fn parameter_count(info: &ModelInfo) -> usize {
+    models::jit::parameters(&info.config).iter().map(ParameterSpec::len).sum()
+}
+
+fn summary(info: &ModelInfo) -> String {
+    format!(
+        "{}, {:.1} M parameters, {} px, captions of {} tokens, {} training pictures seen",
+        models::jit::FAMILY,
+        parameter_count(info) as f64 / 1e6,
+        info.image_size,
+        info.text_tokens,
+        info.pictures_seen
+    )
+}
+
+fn describe(name: &str, info: &ModelInfo) -> serde_json::Value {
+    json!({
+        "model": name,
+        "name": info.name,
+        "family": models::jit::FAMILY,
+        "parameters": parameter_count(info),
+        "image_size": info.image_size,
+        "text_tokens": info.text_tokens,
+        "pictures_seen": info.pictures_seen,
+        "config": info.config,
+    })
+}

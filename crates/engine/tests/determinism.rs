@@ -1,0 +1,232 @@
+//! Same request, same pixels (promise P14), with a tiny random model: any number of threads, alone
+//! or among others, after other jobs, and through a file and back.
+
+use engine::{
+    CancelToken, Engine, EngineError, Event, Image, Model, ModelInfo, Options, PrecisionChoice, Request, Size,
+};
+use graph::Parameters;
+use models::jit;
+use sampling::noise::{NoiseAddress, Purpose, fill_normal};
+use sampling::{Sampler, Schedule};
+
+fn tiny() -> (ModelInfo, Parameters) {
+    let config = jit::Config {
+        width: 64,
+        blocks: 2,
+        heads: 2,
+        hidden: 96,
+        stem: 32,
+        refiner_blocks: 1,
+        ..jit::Config::default()
+    };
+    let mut parameters = jit::initial_parameters(&config, 11).unwrap();
+    // A fresh network predicts zero; a trained one does not.
+    for (i, (_, _, data)) in parameters.iter_mut().enumerate() {
+        if data.iter().all(|v| *v == 0.0) {
+            fill_normal(NoiseAddress { seed: 3, image: i as u32, step: 0, purpose: Purpose::Parameters }, data);
+            data.iter_mut().for_each(|v| *v *= 0.1);
+        }
+    }
+    let info = ModelInfo { name: "tiny".into(), config, image_size: 64, text_tokens: 16, pictures_seen: 0 };
+    (info, parameters)
+}
+
+fn engine(threads: usize, precision: PrecisionChoice) -> Engine {
+    let (info, parameters) = tiny();
+    let model = Model::from_parameters(info, parameters).unwrap();
+    Engine::new(&model, &Options { threads: Some(threads), precision, isa: None }).unwrap()
+}
+
+fn request() -> Request {
+    Request {
+        prompt: "a red house, flat illustration".into(),
+        negative: "blue".into(),
+        seed: 5,
+        steps: 4,
+        ..Request::default()
+    }
+}
+
+fn draw(engine: &mut Engine, request: &Request) -> Vec<Image> {
+    engine.generate(request, &mut |_| {}, &CancelToken::new()).unwrap()
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    for precision in [PrecisionChoice::F32, PrecisionChoice::Auto] {
+        for sampler in Sampler::ALL {
+            let request = Request { sampler, size: Some(Size { width: 96, height: 64 }), ..request() };
+            let expected = draw(&mut engine(1, precision), &request);
+            for threads in [2, 3, 4, 7] {
+                assert_eq!(draw(&mut engine(threads, precision), &request), expected, "{sampler} {threads}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_picture_is_the_same_alone_and_in_company_and_after_other_jobs() {
+    let mut engine = engine(2, PrecisionChoice::Auto);
+    let together = draw(&mut engine, &Request { count: 11, ..request() });
+    for (i, image) in together.iter().enumerate() {
+        let alone = draw(&mut engine, &Request { seed: 5 + i as u64, ..request() });
+        assert_eq!(&alone[0], image, "picture {i}");
+    }
+    assert_ne!(together[0].pixels, together[1].pixels);
+    // Other sizes, longer and shorter texts, no guidance.
+    for other in [
+        Request { size: Some(Size::square(128)), ..request() },
+        Request { prompt: "x ".repeat(500), ..request() },
+        Request { guidance: 1.0, negative: String::new(), ..request() },
+        Request { schedule: Schedule::Shifted(2.0), guidance_interval: (0.0, 1.0), ..request() },
+    ] {
+        draw(&mut engine, &other);
+    }
+    assert_eq!(draw(&mut engine, &request())[0], together[0]);
+}
+
+/// The length of the other text sets the padding, which must not reach the pixels.
+#[test]
+fn padding_does_not_change_a_bit() {
+    let mut engine = engine(2, PrecisionChoice::Auto);
+    let plain = Request { guidance: 1.0, ..request() };
+    let long =
+        Request { negative: "one two three four five six seven eight nine ten eleven twelve".into(), ..plain.clone() };
+    assert_eq!(draw(&mut engine, &plain)[0].pixels, draw(&mut engine, &long)[0].pixels);
+}
+
+#[test]
+fn every_part_of_the_request_matters() {
+    let mut engine = engine(2, PrecisionChoice::Auto);
+    let expected = draw(&mut engine, &request());
+    for other in [
+        Request { prompt: "a green tree".into(), ..request() },
+        Request { negative: String::new(), ..request() },
+        Request { seed: 6, ..request() },
+        Request { steps: 5, ..request() },
+        Request { guidance: 5.0, ..request() },
+        Request { sampler: Sampler::Heun, ..request() },
+        Request { schedule: Schedule::Shifted(2.0), ..request() },
+    ] {
+        assert_ne!(draw(&mut engine, &other)[0].pixels, expected[0].pixels, "{other:?}");
+    }
+}
+
+#[test]
+fn f32_and_bf16_are_close() {
+    // A random network is rougher than a trained one; guidance would amplify its differences.
+    let request = Request { guidance: 1.0, ..request() };
+    let a = draw(&mut engine(2, PrecisionChoice::F32), &request);
+    let b = draw(&mut engine(2, PrecisionChoice::Auto), &request);
+    let error: f64 =
+        a[0].pixels.iter().zip(&b[0].pixels).map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2)).sum::<f64>();
+    let psnr = 10.0 * (255.0 * 255.0 * a[0].pixels.len() as f64 / error.max(1e-9)).log10();
+    assert!(psnr >= 30.0, "{psnr} dB");
+}
+
+#[test]
+fn events_come_in_order_and_cancelling_stops() {
+    let mut engine = engine(1, PrecisionChoice::Auto);
+    let mut seen = Vec::new();
+    engine
+        .generate(
+            &Request { count: 2, ..request() },
+            &mut |event| {
+                seen.push(match event {
+                    Event::Started { images, steps, .. } => format!("started {images} {steps}"),
+                    Event::Progress { image, step, preview, .. } => {
+                        assert_eq!(preview.pixels().len(), 64 * 64 * 4);
+                        format!("progress {image} {step}")
+                    }
+                    Event::Image { index, .. } => format!("image {index}"),
+                    Event::Done { images, .. } => format!("done {images}"),
+                })
+            },
+            &CancelToken::new(),
+        )
+        .unwrap();
+    assert_eq!(seen.first().unwrap(), "started 2 4");
+    assert_eq!(seen.iter().filter(|s| s.starts_with("progress")).count(), 8);
+    assert_eq!(&seen[seen.len() - 3..], ["image 0", "image 1", "done 2"]);
+
+    let cancel = CancelToken::new();
+    let mut steps = 0;
+    let result = engine.generate(
+        &request(),
+        &mut |event| {
+            if let Event::Progress { .. } = event {
+                steps += 1;
+                if steps == 2 {
+                    cancel.cancel();
+                }
+            }
+        },
+        &cancel,
+    );
+    assert!(matches!(result, Err(EngineError::Cancelled)));
+    assert_eq!(steps, 2);
+}
+
+#[test]
+fn files_round_trip_and_pictures_verify() {
+    let folder = tempfile::tempdir().unwrap();
+    let (info, parameters) = tiny();
+    let path = folder.path().join("model.safetensors");
+    let sha256 = engine::model::write(&path, &info, &parameters).unwrap();
+    let name = folder.path().to_str().unwrap();
+    let model = engine::store::open(name).unwrap();
+    assert_eq!((&model.info, &model.sha256), (&info, &sha256));
+
+    let mut from_file = Engine::new(&model, &Options { threads: Some(2), ..Options::default() }).unwrap();
+    let images = draw(&mut from_file, &request());
+    assert_eq!(images[0].pixels, draw(&mut engine(1, PrecisionChoice::Auto), &request())[0].pixels);
+
+    let picture = folder.path().join("out.png");
+    std::fs::write(&picture, images[0].png().unwrap()).unwrap();
+    let verify = |path| engine::verify(path, Some(name), Some(1), &mut |_| {}, &CancelToken::new());
+    let outcome = verify(&picture).unwrap();
+    assert!(outcome.is_equal());
+    assert_eq!(outcome.recipe, images[0].recipe);
+
+    // One changed pixel is found; so is another model, and a picture without a recipe.
+    let mut forged = images[0].clone();
+    forged.pixels[17] ^= 1;
+    std::fs::write(&picture, forged.png().unwrap()).unwrap();
+    assert_eq!(verify(&picture).unwrap().different_pixels, 1);
+    forged.recipe.model_sha256 = "0".repeat(64);
+    std::fs::write(&picture, forged.png().unwrap()).unwrap();
+    assert!(verify(&picture).unwrap_err().to_string().contains("--model"));
+    formats::picture::write(&picture, 1, 1, &[0; 4], &[]).unwrap();
+    assert!(verify(&picture).unwrap_err().to_string().contains("no Calotype recipe"));
+}
+
+#[test]
+fn broken_models_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let name = path.to_str().unwrap();
+    let (info, parameters) = tiny();
+    engine::model::write(&path, &info, &parameters).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    for length in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        assert!(matches!(engine::store::open(name), Err(EngineError::File(_))), "{length}");
+    }
+    let deeper = ModelInfo { config: jit::Config { blocks: 3, ..info.config.clone() }, ..info.clone() };
+    engine::model::write(&path, &deeper, &parameters).unwrap();
+    assert!(engine::store::open(name).unwrap_err().to_string().contains("missing (blocks.2."));
+    let wider = ModelInfo { config: jit::Config { stem: 48, ..info.config.clone() }, ..info.clone() };
+    engine::model::write(&path, &wider, &parameters).unwrap();
+    assert!(engine::store::open(name).unwrap_err().to_string().contains("of wrong shape (stem.0.weight"));
+
+    let mut infinite = parameters.clone();
+    infinite.data_mut("blocks.1.mlp.up.weight").unwrap()[5] = f32::NAN;
+    engine::model::write(&path, &info, &infinite).unwrap();
+    let model = engine::store::open(name).unwrap();
+    let error = Engine::new(&model, &Options::default()).err().unwrap().to_string();
+    assert!(error.contains("blocks.1.mlp.up.weight"), "{error}");
+
+    assert!(matches!(engine::store::open("no-such-model"), Err(EngineError::UnknownModel { .. })));
+    let empty = tempfile::tempdir().unwrap();
+    assert!(matches!(engine::store::open(empty.path().to_str().unwrap()), Err(EngineError::NoModelFile { .. })));
+}
