@@ -10,10 +10,13 @@ mod amx;
 mod driver;
 mod micro;
 mod pack;
+mod peak;
 #[cfg(test)]
 mod tests;
 
 use simd::{Isa, Kernel, Simd};
+
+pub use peak::measured_peak;
 
 use crate::Cpu;
 use driver::Variant;

@@ -1,0 +1,65 @@
+//! The `gemm` crate as a peer for f32 products.
+
+/// `out = a · b`, with `a`: `[m, k] f32` or, transposed, `[k, m]`; `b`: `[k, n] f32` or, transposed, `[n, k]`;
+/// `out`: `[m, n] f32`.
+pub(crate) fn product(
+    (m, n, k): (usize, usize, usize),
+    (a, a_transposed): (&[f32], bool),
+    (b, b_transposed): (&[f32], bool),
+    out: &mut [f32],
+    threads: usize,
+) {
+    assert!(a.len() == m * k && b.len() == k * n && out.len() == m * n, "sizes");
+    let strides = |rows: usize, columns: usize, transposed: bool| {
+        if transposed { (rows as isize, 1) } else { (1, columns as isize) }
+    };
+    let (a_cs, a_rs) = strides(m, k, a_transposed);
+    let (b_cs, b_rs) = strides(k, n, b_transposed);
+    let parallelism = if threads > 1 { gemm::Parallelism::Rayon(threads) } else { gemm::Parallelism::None };
+    // SAFETY: the lengths were checked against the shapes, which the strides stay inside; `out` is borrowed alone.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            false,
+            a.as_ptr(),
+            a_cs,
+            a_rs,
+            b.as_ptr(),
+            b_cs,
+            b_rs,
+            0.0f32,
+            1.0f32,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::product;
+
+    #[test]
+    fn strides_say_what_they_mean() {
+        let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let b = [1.0, 0.0, 0.0, 1.0, 2.0, 2.0];
+        let mut out = [0.0; 4];
+        product((2, 2, 3), (&a, false), (&b, false), &mut out, 1);
+        assert_eq!(out, [7.0, 8.0, 16.0, 17.0]);
+        product(
+            (2, 2, 3),
+            (&[1.0, 4.0, 2.0, 5.0, 3.0, 6.0], true),
+            (&[1.0, 0.0, 2.0, 0.0, 1.0, 2.0], true),
+            &mut out,
+            1,
+        );
+        assert_eq!(out, [7.0, 8.0, 16.0, 17.0]);
+    }
+}
