@@ -74,6 +74,8 @@ struct Cut {
 #[derive(Debug)]
 struct Step {
     node: usize,
+    /// Depends on held inputs alone.
+    held: bool,
     inputs: Vec<Source>,
     /// Sorted by offset, disjoint.
     cuts: Vec<Cut>,
@@ -90,6 +92,8 @@ pub struct Executor {
     arena: Vec<f32>,
     /// First element of the arena on a 64-byte boundary.
     base: usize,
+    /// Version of the weights for which the held nodes were computed; none when they must be computed.
+    held: Option<u64>,
     /// Seconds by node since profiling was switched on.
     times: Option<Vec<Duration>>,
 }
@@ -104,9 +108,11 @@ impl Executor {
             computed[tensor.index()] = true;
         }
         let mut steps = Vec::with_capacity(graph.nodes.len());
-        for (at, node) in graph.nodes.iter().enumerate() {
+        for (position, &at) in plan.order().iter().enumerate() {
+            let node = &graph.nodes[at];
             if node.op != Op::Reshape {
-                steps.push(step(&graph, &packed, &plan, &roots, &computed, at)?);
+                let step = step(&graph, &packed, &plan, &roots, &computed, at)?;
+                steps.push(Step { held: position < plan.held(), ..step });
             }
             for output in &node.outputs {
                 computed[output.index()] = true;
@@ -119,7 +125,7 @@ impl Executor {
         }
         let arena = vec![0.0f32; plan.len() + ALIGNMENT];
         let base = arena.as_ptr().align_offset(size_of::<f32>() * ALIGNMENT).min(ALIGNMENT);
-        Ok(Self { cpu: cpu.clone(), graph, packed, plan, steps, arena, base, times: None })
+        Ok(Self { cpu: cpu.clone(), graph, packed, plan, steps, arena, base, held: None, times: None })
     }
 
     /// The graph that is run.
@@ -138,6 +144,9 @@ impl Executor {
         let tensor = tensor.filter(|t| matches!(self.graph.tensors[t.index()].role, Role::Input(_)));
         let slot = tensor.and_then(|t| self.plan.slot(t));
         let slot = slot.ok_or_else(|| ExecutorError::UnknownInput(name.to_owned()))?;
+        if tensor.is_some_and(|t| self.graph.held.contains(&t)) {
+            self.held = None;
+        }
         Ok(&mut self.arena[self.base + slot.offset..][..slot.len])
     }
 
@@ -152,11 +161,13 @@ impl Executor {
         Ok(())
     }
 
-    /// Runs all nodes.
+    /// Runs all nodes; those that depend on held inputs alone only if one was written or the weights were refreshed.
     pub fn run(&mut self) -> Result<(), ExecutorError> {
         let store = self.packed.read();
         let arena = &mut self.arena[self.base..];
-        for step in &self.steps {
+        let fresh = self.held == Some(store.version);
+        self.held = None;
+        for step in self.steps.iter().filter(|s| !(fresh && s.held)) {
             let start = self.times.is_some().then(Instant::now);
             let node = &self.graph.nodes[step.node];
             let mut operands = operands(&self.graph, step, &store, arena);
@@ -165,6 +176,7 @@ impl Executor {
                 times[step.node] += start.elapsed();
             }
         }
+        self.held = Some(store.version);
         Ok(())
     }
 
@@ -259,7 +271,7 @@ fn step(
             }
         });
     }
-    Ok(Step { node: at, inputs, cuts })
+    Ok(Step { node: at, held: false, inputs, cuts })
 }
 
 /// Borrows the operands of a step: disjoint parts of the arena, weights and constants.

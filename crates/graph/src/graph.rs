@@ -71,6 +71,7 @@ pub struct Graph {
     pub(crate) names: HashMap<String, Tensor>,
     pub(crate) outputs: Vec<(String, Tensor)>,
     pub(crate) gradients: Vec<(String, Tensor)>,
+    pub(crate) held: Vec<Tensor>,
 }
 
 impl Graph {
@@ -125,6 +126,35 @@ impl Graph {
         }
         self.outputs.push((name.to_owned(), tensor));
         Ok(())
+    }
+
+    /// Declares that an input changes rarely (the text of a picture during sampling). What depends on held inputs and
+    /// parameters alone is computed when one of them was set or the weights were refreshed, and kept between runs.
+    pub fn hold(&mut self, input: Tensor) -> Result<(), ShapeError> {
+        if !matches!(self.tensors[input.index()].role, Role::Input(_)) {
+            return Err(ShapeError::new("hold", "an input", "another tensor"));
+        }
+        if !self.held.contains(&input) {
+            self.held.push(input);
+        }
+        Ok(())
+    }
+
+    /// Whether each node depends on held inputs, parameters and constants alone; none does without a held input.
+    pub(crate) fn held_nodes(&self) -> Vec<bool> {
+        let mut fixed: Vec<bool> =
+            self.tensors.iter().map(|t| matches!(t.role, Role::Parameter(_) | Role::Constant(_))).collect();
+        for tensor in &self.held {
+            fixed[tensor.index()] = true;
+        }
+        let hold = |node: &Node| {
+            let held = !self.held.is_empty() && node.inputs.iter().all(|t| fixed[t.index()]);
+            for output in &node.outputs {
+                fixed[output.index()] = held;
+            }
+            held
+        };
+        self.nodes.iter().map(hold).collect()
     }
 
     pub(crate) fn tensor(&mut self, shape: &[usize], role: Role) -> Tensor {

@@ -37,6 +37,8 @@ struct Entry {
 pub(crate) struct Store {
     pub(crate) matrices: Vec<PackedMatrix>,
     pub(crate) plain: Vec<Vec<f32>>,
+    /// Number of refreshes.
+    pub(crate) version: u64,
 }
 
 /// Weights packed for one instruction set and precision, shared by executors (in an `Arc`).
@@ -142,6 +144,7 @@ impl PackedParameters {
     /// Packs again after the weights changed. Waits for running executors.
     pub fn refresh(&self, parameters: &Parameters) -> Result<(), ParameterError> {
         let mut store = self.store.write().unwrap_or_else(|e| e.into_inner());
+        store.version += 1;
         for name in &self.names {
             self.fill(name, parameters.get(name).map(|p| Cow::Borrowed(p.data.as_slice())), &mut store)?;
         }

@@ -2,10 +2,11 @@
 //!
 //! Offsets are found first-fit in order of falling size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural
 //! net inference", greedy by size). Graph inputs, outputs and gradients stay for the whole run. A sum is written over an
-//! operand that nothing reads afterwards.
+//! operand that nothing reads afterwards. Nodes that depend on held inputs alone come first, and what other nodes read of them
+//! keeps its place between runs.
 
 use crate::Op;
-use crate::graph::{Graph, Role, Tensor};
+use crate::graph::{Graph, Tensor};
 
 /// Offsets are multiples of this many f32 (64 bytes).
 pub const ALIGNMENT: usize = 16;
@@ -19,12 +20,12 @@ pub struct Slot {
     pub len: usize,
 }
 
-/// Nodes during which a stored tensor must keep its values (inclusive).
+/// Steps (positions in [`Plan::order`]) during which a stored tensor must keep its values (inclusive).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {
-    /// Index of the first node.
+    /// First step.
     pub first: usize,
-    /// Index of the last node.
+    /// Last step.
     pub last: usize,
 }
 
@@ -33,15 +34,32 @@ pub struct Lifetime {
 pub struct Plan {
     slots: Vec<Option<Slot>>,
     lifetimes: Vec<Option<Lifetime>>,
+    order: Vec<usize>,
+    held: usize,
     len: usize,
 }
 
 impl Plan {
     /// Plans the arena of a graph.
     pub fn new(graph: &Graph) -> Self {
+        let held_nodes = graph.held_nodes();
+        let mut execution: Vec<usize> = (0..graph.nodes.len()).collect();
+        execution.sort_by_key(|&node| !held_nodes[node]);
+        let held = held_nodes.iter().filter(|&&h| h).count();
         let mut roots = graph.storage_roots();
-        let mut lifetimes = lifetimes(graph, &roots);
-        add_in_place(graph, &mut roots, &mut lifetimes);
+        let mut kept = vec![false; graph.tensors.len()];
+        let named = graph.outputs.iter().chain(&graph.gradients).map(|(_, t)| *t);
+        let mut from_held = vec![false; graph.tensors.len()];
+        for output in execution[..held].iter().flat_map(|&n| &graph.nodes[n].outputs) {
+            from_held[output.index()] = true;
+        }
+        let later = execution[held..].iter().flat_map(|&n| &graph.nodes[n].inputs).copied();
+        let crossing = later.filter(|t| from_held[t.index()]);
+        for tensor in graph.inputs().map(|(_, t)| t).chain(named).chain(crossing) {
+            kept[roots[tensor.index()].index()] = true;
+        }
+        let mut lifetimes = lifetimes(graph, &execution, &roots, &kept);
+        add_in_place(graph, &execution, &mut roots, &mut kept, &mut lifetimes);
         let mut order: Vec<usize> = (0..lifetimes.len()).filter(|&t| lifetimes[t].is_some()).collect();
         order.sort_by_key(|&t| (std::cmp::Reverse(graph.tensors[t].len()), t));
         let mut slots: Vec<Option<Slot>> = vec![None; lifetimes.len()];
@@ -59,7 +77,7 @@ impl Plan {
         for t in 0..slots.len() {
             slots[t] = slots[roots[t].index()];
         }
-        Self { slots, lifetimes, len }
+        Self { slots, lifetimes, order: execution, held, len }
     }
 
     /// Place of a tensor; none for parameters, constants and tensors nobody computes.
@@ -71,6 +89,16 @@ impl Plan {
     /// constants.
     pub fn lifetime(&self, tensor: Tensor) -> Option<Lifetime> {
         self.lifetimes[tensor.index()]
+    }
+
+    /// Indices of the nodes in the order they run: first those that depend on held inputs alone.
+    pub fn order(&self) -> &[usize] {
+        &self.order
+    }
+
+    /// How many nodes at the start of the order depend on held inputs alone.
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     /// Length of the arena in f32.
@@ -108,46 +136,43 @@ fn first_fit(placed: &[(Slot, Lifetime)], life: Lifetime, len: usize) -> usize {
     offset
 }
 
-fn lifetimes(graph: &Graph, roots: &[Tensor]) -> Vec<Option<Lifetime>> {
-    let last_node = graph.nodes.len().saturating_sub(1);
+fn lifetimes(graph: &Graph, order: &[usize], roots: &[Tensor], kept: &[bool]) -> Vec<Option<Lifetime>> {
+    let end = order.len().saturating_sub(1);
     let mut lives: Vec<Option<Lifetime>> = vec![None; graph.tensors.len()];
     for (_, tensor) in graph.inputs() {
-        lives[tensor.index()] = Some(Lifetime { first: 0, last: last_node });
+        lives[tensor.index()] = Some(Lifetime { first: 0, last: end });
     }
-    for (at, node) in graph.nodes.iter().enumerate() {
+    for (step, &at) in order.iter().enumerate() {
+        let node = &graph.nodes[at];
         for tensor in node.outputs.iter().filter(|t| roots[t.index()] == **t) {
-            lives[tensor.index()] = Some(Lifetime { first: at, last: at });
+            let last = if kept[tensor.index()] { end } else { step };
+            lives[tensor.index()] = Some(Lifetime { first: step, last });
         }
         for tensor in &node.inputs {
             if let Some(life) = &mut lives[roots[tensor.index()].index()] {
-                life.last = life.last.max(at);
+                life.last = life.last.max(step);
             }
         }
     }
-    for (_, tensor) in graph.outputs.iter().chain(&graph.gradients) {
-        let root = roots[tensor.index()];
-        if let Some(life) = &mut lives[root.index()] {
-            life.last = last_node;
-        }
-    }
-    debug_assert!(lives.iter().zip(&graph.tensors).all(|(l, t)| l.is_none() || !matches!(t.role, Role::Parameter(_))));
     lives
 }
 
 /// Lets each [`Op::Add`] take the memory of an operand whose last reader it is.
-fn add_in_place(graph: &Graph, roots: &mut [Tensor], lives: &mut [Option<Lifetime>]) {
-    let mut kept = vec![false; graph.tensors.len()];
-    let named = graph.outputs.iter().chain(&graph.gradients).map(|(_, t)| *t);
-    for tensor in graph.inputs().map(|(_, t)| t).chain(named) {
-        kept[roots[tensor.index()].index()] = true;
-    }
-    for (at, node) in graph.nodes.iter().enumerate() {
+fn add_in_place(
+    graph: &Graph,
+    order: &[usize],
+    roots: &mut [Tensor],
+    kept: &mut [bool],
+    lives: &mut [Option<Lifetime>],
+) {
+    for (step, &at) in order.iter().enumerate() {
+        let node = &graph.nodes[at];
         match node.op {
             // A reshape of a sum follows it to its new place.
             Op::Reshape => roots[node.outputs[0].index()] = roots[node.inputs[0].index()],
             Op::Add => {
                 let (a, b, out) = (roots[node.inputs[0].index()], roots[node.inputs[1].index()], node.outputs[0]);
-                let dies = |t: Tensor| !kept[t.index()] && lives[t.index()].is_some_and(|l| l.last == at);
+                let dies = |t: Tensor| !kept[t.index()] && lives[t.index()].is_some_and(|l| l.last == step);
                 let Some(taken) = [a, b].into_iter().find(|&t| dies(t)).filter(|_| a != b) else { continue };
                 if let (Some(life), Some(own)) = (lives[out.index()].take(), &mut lives[taken.index()]) {
                     own.last = own.last.max(life.last);
@@ -195,6 +220,10 @@ mod tests {
                 _ => g.concat(&[a, a]).unwrap(),
             };
             live.push(new);
+            if seed % 2 == 1 && i == 20 {
+                live.push(g.input("z", &[5, 4]).unwrap());
+                g.hold(live[0]).unwrap();
+            }
             if next(&mut state) % 7 == 0 {
                 g.output(&format!("o{i}"), new).unwrap();
             }

@@ -277,3 +277,73 @@ fn running_twice_gives_the_same() {
     let second: Vec<f32> = exec.gradients().flat_map(|(_, v)| v).copied().collect();
     assert!(first.iter().zip(&second).all(|(a, b)| a.to_bits() == b.to_bits()));
 }
+
+#[test]
+fn held_inputs_are_computed_once() {
+    let random = &mut Random(6);
+    let plain = network(2).unwrap();
+    let mut held = plain.clone();
+    for name in ["ids", "lengths"] {
+        let tensor = held.inputs().find(|(n, _)| *n == name).unwrap().1;
+        held.hold(tensor).unwrap();
+    }
+    let mut p = parameters(&plain, random);
+    let cpu = Cpu::detected(1);
+    let packed = Arc::new(PackedParameters::new(&cpu, &[&plain], &p, Precision::F32).unwrap());
+    let mut a = Executor::new(&cpu, Arc::new(plain), packed.clone()).unwrap();
+    let mut b = Executor::new(&cpu, Arc::new(held.clone()), packed.clone()).unwrap();
+    b.set_profiling(true);
+    let embedding = held.nodes().iter().position(|n| n.op == graph::Op::Embedding).unwrap();
+    let mut spent = std::time::Duration::ZERO;
+    for round in 0..6 {
+        let mut items: Vec<_> = (0..2).map(|_| item_inputs(random)).collect();
+        if round % 2 == 1 {
+            // Only the picture changes: the text nodes must not run again and their results must still be there.
+            for item in &mut items {
+                item.retain(|(name, _)| *name != "ids" && *name != "lengths");
+            }
+        }
+        if round == 4 {
+            p.data_mut("words").unwrap()[0] += 0.5;
+            packed.refresh(&p).unwrap();
+        }
+        for exec in [&mut a, &mut b] {
+            set_items(exec, &items);
+            exec.run().unwrap();
+        }
+        assert!(a.output("x").iter().zip(b.output("x")).all(|(a, b)| a.to_bits() == b.to_bits()), "round {round}");
+        let now = b.node_times().nth(embedding).unwrap().1;
+        assert_eq!(now == spent, round % 2 == 1, "round {round}");
+        spent = now;
+    }
+}
+
+#[test]
+fn small_batches_add_up() {
+    let random = &mut Random(7);
+    let differentiated = |batch| {
+        let mut g = network(batch).unwrap();
+        let loss = g.outputs()[1].1;
+        autodiff::gradients(&mut g, loss).unwrap();
+        g
+    };
+    let (cpu, g) = (Cpu::detected(1), differentiated(1));
+    let p = parameters(&g, random);
+    let items: Vec<_> = (0..3).map(|_| item_inputs(random)).collect();
+    let (mut all, _) = executor(&cpu, &differentiated(3), &p, Precision::F32);
+    set_items(&mut all, &items);
+    all.run().unwrap();
+    let (mut one, _) = executor(&cpu, &g, &p, Precision::F32);
+    let mut sum = graph::GradientSum::new();
+    for _ in 0..2 {
+        sum.clear();
+        for item in &items {
+            set_items(&mut one, std::slice::from_ref(item));
+            one.run().unwrap();
+            sum.add(&cpu, &one);
+        }
+        for ((name, want), got) in all.gradients().zip(sum.mean(&cpu)) {
+            testkit::assert_close(name, got, want, 1e-3, 1e-5);
+        }
+    }
+}
