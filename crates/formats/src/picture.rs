@@ -112,13 +112,15 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, PictureError> {
     let frame = reader.next_frame(&mut raw)?;
     raw.truncate(frame.buffer_size());
     reader.finish()?;
-    let pixels = match frame.color_type {
-        png::ColorType::GrayscaleAlpha => {
-            raw.as_chunks::<2>().0.iter().flat_map(|&[grey, alpha]| [grey, grey, grey, alpha]).collect()
-        }
-        _ => raw,
-    };
     let expected = checked_pixels(width, height)? * 4;
+    let mut pixels = raw;
+    if frame.color_type == png::ColorType::GrayscaleAlpha {
+        let mut rgba = Vec::with_capacity(expected);
+        for &[grey, alpha] in pixels.as_chunks::<2>().0 {
+            rgba.extend_from_slice(&[grey, grey, grey, alpha]);
+        }
+        pixels = rgba;
+    }
     if pixels.len() != expected {
         return Err(PictureError::Pixels { expected, found: pixels.len() });
     }

@@ -1,7 +1,7 @@
 //! Hand-made bad files, each with its exact error; digests find every flipped bit; round trips.
 
 use formats::safetensors::{
-    Dtype, File, MAX_HEADER, MAX_RANK, MAX_TENSORS, Problem, Tensor, quantise_rows, write, write_to,
+    Dtype, File, MAX_HEADER, MAX_NOTES, MAX_RANK, MAX_TENSORS, Problem, Tensor, quantise_rows, write, write_to,
 };
 use formats::{Bytes, atomic::FailingDisk};
 use proptest::prelude::*;
@@ -159,6 +159,17 @@ fn hand_made_bad_files_give_their_exact_error() {
             ),
             Problem::TooManyTensors { limit: MAX_TENSORS },
         ),
+        (
+            "too many notes",
+            build(
+                &format!(
+                    r#"{{"__metadata__":{{{}}}}}"#,
+                    (0..MAX_NOTES + 9).map(|i| format!(r#""{i}":"""#)).collect::<Vec<_>>().join(",")
+                ),
+                0,
+            ),
+            Problem::TooManyNotes { limit: MAX_NOTES },
+        ),
     ];
     assert!(cases.len() >= 30);
     for (case, bytes, expected) in cases {
@@ -187,7 +198,7 @@ fn headers_that_are_not_the_format_say_why() {
         (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}}"#, "trailing characters"),
         (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}"#, "invalid value: integer `-4`, expected usize"),
         (r#"{"a":{"dtype":null,"shape":[1],"data_offsets":[0,4]}}"#, "invalid type: null, expected a string"),
-        (r#"{"__metadata__":[]}"#, "invalid type: sequence, expected a map"),
+        (r#"{"__metadata__":[]}"#, "invalid type: sequence, expected an object of strings"),
         (r#"{"__metadata__":{"a":1}}"#, "invalid type: integer `1`, expected a string"),
         (r#"{"__metadata__":{},"__metadata__":{}}"#, "duplicate field `__metadata__`"),
         (&format!("{{{good},}}"), "trailing comma"),

@@ -1,7 +1,7 @@
 //! The header: JSON read with bounds on everything, then every offset checked against the bytes that exist. The published
 //! `safetensors` crate has the last word, so what passes here is a valid file everywhere.
 
-use super::{Dtype, MAX_HEADER, MAX_RANK, MAX_TENSORS, Problem};
+use super::{Dtype, MAX_HEADER, MAX_NOTES, MAX_RANK, MAX_TENSORS, Problem};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -33,6 +33,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header, Problem> {
     let raw: RawHeader = serde_json::from_str(json).map_err(|error| Problem::Header { message: error.to_string() })?;
     if raw.tensors.len() > MAX_TENSORS {
         return Err(Problem::TooManyTensors { limit: MAX_TENSORS });
+    }
+    if raw.metadata.len() > MAX_NOTES {
+        return Err(Problem::TooManyNotes { limit: MAX_NOTES });
     }
 
     let data_start = 8 + length;
@@ -119,7 +122,7 @@ impl<'de> Deserialize<'de> for RawHeader {
                         if std::mem::replace(&mut metadata_seen, true) {
                             return Err(de::Error::duplicate_field("__metadata__"));
                         }
-                        header.metadata = map.next_value()?;
+                        header.metadata = map.next_value::<Notes>()?.0;
                     } else if header.tensors.len() > MAX_TENSORS {
                         map.next_value::<de::IgnoredAny>()?; // Counted, then refused by the caller.
                     } else {
@@ -127,6 +130,35 @@ impl<'de> Deserialize<'de> for RawHeader {
                     }
                 }
                 Ok(header)
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+/// The file's notes; one more than accepted is kept at most.
+struct Notes(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Notes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Notes;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("an object of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Notes, A::Error> {
+                let mut notes = BTreeMap::new();
+                while notes.len() <= MAX_NOTES {
+                    match map.next_entry()? {
+                        Some((key, note)) => notes.insert(key, note),
+                        None => return Ok(Notes(notes)),
+                    };
+                }
+                while map.next_entry::<de::IgnoredAny, de::IgnoredAny>()?.is_some() {}
+                Ok(Notes(notes))
             }
         }
         deserializer.deserialize_map(Entries)

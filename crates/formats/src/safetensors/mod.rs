@@ -17,6 +17,8 @@ use crate::atomic::WriteError;
 pub const MAX_HEADER: usize = 8 << 20;
 /// Most tensors accepted in a file.
 pub const MAX_TENSORS: usize = 65_536;
+/// Most notes (entries of `__metadata__`) accepted.
+pub const MAX_NOTES: usize = 4096;
 /// Most dimensions accepted of a tensor.
 pub const MAX_RANK: usize = 8;
 
@@ -101,6 +103,8 @@ pub enum Problem {
     Header { message: String },
     #[error("more than {limit} tensors")]
     TooManyTensors { limit: usize },
+    #[error("more than {limit} notes")]
+    TooManyNotes { limit: usize },
     #[error("tensor `{tensor}` stands in the header twice")]
     Duplicate { tensor: String },
     #[error("tensor `{tensor}`: element type {found} is not read")]

@@ -1,7 +1,7 @@
 //! Writing: streamed through the atomic writer, in an order that depends on the content only (element size falling, so that
 //! every tensor is aligned; then name), so equal tensors give equal files.
 
-use super::{Dtype, Error, MAX_RANK, MAX_TENSORS, Problem};
+use super::{Dtype, Error, MAX_NOTES, MAX_RANK, MAX_TENSORS, Problem};
 use crate::atomic::{Disk, SystemDisk, write_atomic_on};
 use crate::digest::HashingWriter;
 use crate::f32_to_bf16;
@@ -123,6 +123,9 @@ pub fn write_to<'a>(
 fn header(tensors: &[Tensor], metadata: &BTreeMap<String, String>) -> Result<String, Problem> {
     if tensors.len() > MAX_TENSORS {
         return Err(Problem::TooManyTensors { limit: MAX_TENSORS });
+    }
+    if metadata.len() > MAX_NOTES {
+        return Err(Problem::TooManyNotes { limit: MAX_NOTES });
     }
     let mut names = std::collections::BTreeSet::new();
     let mut parts = Vec::with_capacity(tensors.len() + 1);
