@@ -9,6 +9,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use crate::colour::Palette;
+use crate::draw::Studio;
 use crate::error::{DataError, io};
 use crate::plan::{self, Job};
 use crate::recipe::{self, Recipe};
@@ -79,12 +80,12 @@ pub fn build(
         .num_threads(THREADS)
         .build()
         .map_err(|e| DataError::Picture(format!("no threads: {e}")))?;
-    let palette = Palette::default();
+    let studio = Studio { bases: &bases, size: parsed.size, palette: Palette::default() };
     let (mut items, mut dropped) = (Vec::with_capacity(jobs.len()), 0);
     for (number, batch) in jobs.chunks(BATCH).enumerate() {
         progress(BuildProgress { stage: "drawing", done: number * BATCH, total: jobs.len() });
         let drawn: Vec<Result<Option<(Record, Vec<u8>)>, Skipped>> =
-            pool.install(|| batch.par_iter().map(|job| draw(job, &bases, &parsed, &palette)).collect());
+            pool.install(|| batch.par_iter().map(|job| draw(job, &studio, &parsed)).collect());
         for result in drawn {
             match result {
                 Ok(Some(item)) => items.push(item),
@@ -142,13 +143,12 @@ pub fn build(
 
 fn draw(
     job: &Job,
-    bases: &[sources::Base],
+    studio: &Studio<'_>,
     recipe: &Recipe,
-    palette: &Palette,
 ) -> Result<Option<(Record, Vec<u8>)>, Skipped> {
-    let base = &bases[job.base];
+    let base = &studio.bases[job.base];
     let skip = |e: DataError| Skipped { file: format!("{}/{}", base.source, base.id), reason: e.to_string() };
-    let Some((mut record, picture)) = job.draw(bases, recipe.size, palette).map_err(skip)? else { return Ok(None) };
+    let Some((mut record, picture)) = studio.draw(job).map_err(skip)? else { return Ok(None) };
     let concepts: Vec<&str> = record.concept.split(" + ").collect();
     record.split = recipe.splits.split(&concepts, &record.style, record.colour.as_deref());
     if record.split == Split::Train && recipe.splits.holds_captions(&record.key) && record.captions.len() >= 5 {

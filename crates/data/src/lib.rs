@@ -10,12 +10,15 @@
 mod build;
 mod caption;
 mod colour;
+mod compose;
 mod dataset;
+mod draw;
 mod error;
 mod labels;
 mod picture;
 mod plan;
 mod recipe;
+mod recolour;
 mod record;
 mod shard;
 mod sheet;

@@ -181,7 +181,7 @@ pub(crate) fn straight(pixels: &[u8]) -> Vec<u8> {
 fn encode(straight: &[u8], width: usize, height: usize) -> Result<Vec<u8>, DataError> {
     use image::codecs::png::{CompressionType, FilterType, PngEncoder};
     let mut bytes = Vec::new();
-    PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive)
+    PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive)
         .write_image(straight, width as u32, height as u32, image::ExtendedColorType::Rgba8)
         .map_err(|e| DataError::Picture(e.to_string()))?;
     Ok(bytes)

@@ -1,11 +1,9 @@
-//! Which pictures a dataset gets: every base as it is, and the variants a recipe asks for, chosen by name.
+//! Which pictures a dataset gets: every base as it is, and the variants a recipe asks for, chosen by name, so
+//! that a source that grows does not reshuffle the rest.
 
-use crate::caption::{self, Phrases};
-use crate::colour::{self, Palette, Share};
-use crate::error::DataError;
-use crate::picture::Square;
+use crate::colour;
+use crate::compose::Relation;
 use crate::recipe::Recipe;
-use crate::record::{Kind, Record};
 use crate::sources::Base;
 use crate::split::{Choices, hash};
 use crate::words;
@@ -15,6 +13,20 @@ use crate::words;
 pub(crate) enum Treatment {
     /// As it is; a picture in one colour is painted with the named one.
     Original { paint: &'static str },
+    /// Its main colour replaced by the first of these that works.
+    Recolour { targets: Vec<&'static str> },
+    /// On a background of the first of these colours that it stands out from.
+    Background { colours: Vec<&'static str> },
+    /// Its shape in one colour.
+    Silhouette { paint: &'static str },
+    /// Its contour in one colour.
+    Outline { paint: &'static str },
+    /// Several copies.
+    Copies { count: usize },
+    /// Beside or above another base.
+    Pair { other: usize, relation: Relation },
+    /// A pattern of `rows` × `rows`, perhaps on a background.
+    Pattern { rows: usize, colours: Vec<&'static str> },
 }
 
 /// One picture to draw.
@@ -23,113 +35,111 @@ pub(crate) struct Job {
     /// Index of the base.
     pub(crate) base: usize,
     pub(crate) treatment: Treatment,
+    /// Distinguishes several variants of one kind of one base.
+    pub(crate) round: usize,
 }
+
+/// Backgrounds people ask for.
+const BACKGROUNDS: &[&str] = &[
+    "yellow", "blue", "light blue", "pink", "green", "light green", "white", "black", "gray", "light gray", "orange",
+    "red", "purple", "lavender", "beige", "turquoise", "teal", "dark blue", "light yellow", "brown",
+];
 
 /// Plans all pictures of a recipe.
-pub(crate) fn plan(bases: &[Base], _recipe: &Recipe) -> Vec<Job> {
-    bases.iter().enumerate().map(|(base, b)| Job { base, treatment: Treatment::Original { paint: paint_for(b) } }).collect()
+pub(crate) fn plan(bases: &[Base], recipe: &Recipe) -> Vec<Job> {
+    let mut jobs: Vec<Job> = bases
+        .iter()
+        .enumerate()
+        .map(|(base, b)| Job { base, treatment: Treatment::Original { paint: paint_for(b) }, round: 0 })
+        .collect();
+    let made = |b: &Base| b.captions.is_empty() && !b.names.variant;
+    let coloured = |b: &Base| made(b) && !b.mono;
+    let free = |b: &Base| made(b) && b.names.free();
+    let countable = |b: &Base| free(b) && words::is_countable(&b.names.noun) && b.names.noun.split(' ').count() <= 3;
+    let wanted = &recipe.variants;
+    let mut add = |what: &str, number: usize, fits: &dyn Fn(&Base) -> bool, make: &dyn Fn(usize, &mut Choices) -> Option<Treatment>| {
+        for (base, round) in choose(bases, what, number, fits) {
+            let mut choices = Choices::new(&[what, &round.to_string(), &bases[base].source, &bases[base].id]);
+            if let Some(treatment) = make(base, &mut choices) {
+                jobs.push(Job { base, treatment, round });
+            }
+        }
+    };
+    add("recolour", wanted.recolour, &|b| coloured(b) && (free(b) || b.names.group == "faces"), &|_, choices| {
+        Some(Treatment::Recolour { targets: some(colour::PAINTS, 4, choices) })
+    });
+    add("background", wanted.background, &|b| made(b) && b.names.group != "flags", &|_, choices| {
+        Some(Treatment::Background { colours: some(BACKGROUNDS, 6, choices) })
+    });
+    let shape = |b: &Base| coloured(b) && (free(b) || b.names.group == "people" || b.names.group == "hands");
+    add("silhouette", wanted.silhouette, &shape, &|_, choices| Some(Treatment::Silhouette { paint: shade(choices, 2) }));
+    add("outline", wanted.outline, &|b| coloured(b) && free(b), &|_, choices| Some(Treatment::Outline { paint: shade(choices, 2) }));
+    add("copies", wanted.copies, &|b| countable(b), &|_, choices| {
+        let count = *choices.pick(&[2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6]);
+        Some(Treatment::Copies { count })
+    });
+    let mut partners: std::collections::BTreeMap<(&str, &str), Vec<usize>> = std::collections::BTreeMap::new();
+    for (i, base) in bases.iter().enumerate().filter(|(_, b)| countable(b) && !b.names.noun.contains("with")) {
+        partners.entry((&base.source, &base.style)).or_default().push(i);
+    }
+    let short = |b: &Base| countable(b) && b.names.noun.split(' ').count() <= 2;
+    add("pair", wanted.pairs, &short, &|base, choices| {
+        let same_set = partners.get(&(bases[base].source.as_str(), bases[base].style.as_str()))?;
+        let other = *choices.pick(same_set);
+        let relation = if choices.below(4) == 0 { Relation::Above } else { Relation::LeftOf };
+        let differ = bases[other].names.concept != bases[base].names.concept && short(&bases[other]);
+        differ.then_some(Treatment::Pair { other, relation })
+    });
+    add("pattern", wanted.patterns, &countable, &|_, choices| {
+        let rows = *choices.pick(&[3, 3, 4]);
+        let colours = if choices.below(5) < 3 { some(BACKGROUNDS, 6, choices) } else { Vec::new() };
+        Some(Treatment::Pattern { rows, colours })
+    });
+    jobs
 }
 
-/// Pictures in one colour are black two times in three.
+/// `number` bases that fit, by rank of a hash of their names; after all have had a turn, a second round begins.
+fn choose(bases: &[Base], what: &str, number: usize, fits: &dyn Fn(&Base) -> bool) -> Vec<(usize, usize)> {
+    let candidates: Vec<usize> = (0..bases.len()).filter(|&i| fits(&bases[i])).collect();
+    let mut chosen = Vec::with_capacity(number);
+    for round in 0..4 {
+        let mut ranked: Vec<(u64, usize)> = candidates
+            .iter()
+            .map(|&i| {
+                let base = &bases[i];
+                // Drawings in one colour are many and alike; they come last in each round.
+                let late = if base.mono { u64::MAX / 2 } else { 0 };
+                (hash(&[what, &round.to_string(), &base.source, &base.id]) / 2 + late, i)
+            })
+            .collect();
+        ranked.sort_unstable();
+        chosen.extend(ranked.into_iter().take(number - chosen.len()).map(|(_, i)| (i, round)));
+    }
+    chosen
+}
+
+/// Pictures in one colour are black three times in five.
 fn paint_for(base: &Base) -> &'static str {
-    let mut choices = Choices::new(&["paint", &base.source, &base.id]);
-    if !base.mono || choices.below(3) > 0 { "black" } else { *choices.pick::<&'static str>(colour::PAINTS) }
+    if base.mono { shade(&mut Choices::new(&["paint", &base.source, &base.id]), 2) } else { "black" }
 }
 
-impl Job {
-    /// Draws and captions the picture; `None` when its caption would not be true.
-    pub(crate) fn draw(&self, bases: &[Base], size: usize, palette: &Palette) -> Result<Option<(Record, Square)>, DataError> {
-        let base = &bases[self.base];
-        match &self.treatment {
-            Treatment::Original { paint } => original(base, paint, size, palette).map(Some),
+/// A paint for drawings in one colour; black in three of five, when `others` is 2. White is left to
+/// backgrounds: on nothing it cannot be seen.
+fn shade(choices: &mut Choices, others: usize) -> &'static str {
+    if choices.below(5) >= others {
+        return "black";
+    }
+    loop {
+        let paint: &'static str = colour::PAINTS[choices.below(colour::PAINTS.len())];
+        if paint != "white" && paint != "black" {
+            return paint;
         }
     }
 }
 
-/// A record of `base` that still lacks its captions.
-pub(crate) fn blank(base: &Base, tail: &str) -> Record {
-    let id: String = base.id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
-    let mut stem = id;
-    if stem.len() > 40 {
-        stem = format!("{}-{:08x}", &stem[..40], hash(&[&base.id]) as u32);
-    }
-    Record {
-        key: format!("{}-{stem}{tail}", base.source),
-        concept: base.names.concept.clone(),
-        style: base.style.clone(),
-        source: base.source.clone(),
-        licence: base.licence.clone(),
-        author: base.author.clone(),
-        group: base.names.group.clone(),
-        weight: 1.0,
-        ..Record::default()
-    }
-}
-
-/// The main colour, if one clearly is.
-pub(crate) fn main_colour(shares: &[Share]) -> Option<&Share> {
-    let first = shares.first()?;
-    let family: f32 = shares.iter().filter(|s| colour::same_family(s.name, first.name)).map(|s| s.share).sum();
-    let next = shares.iter().filter(|s| !colour::same_family(s.name, first.name)).map(|s| s.share).fold(0.0, f32::max);
-    (first.share >= 0.3 && family >= 0.5 && family >= 2.0 * next).then_some(first)
-}
-
-fn original(base: &Base, paint: &'static str, size: usize, palette: &Palette) -> Result<(Record, Square), DataError> {
-    let picture = base.render(size, colour::paint(paint))?;
-    if picture.coverage() < 0.004 {
-        return Err(DataError::Picture("almost nothing is drawn".into()));
-    }
-    let mut record = blank(base, "");
-    if !base.captions.is_empty() {
-        record.captions.clone_from(&base.captions);
-        return Ok((record, picture));
-    }
-    let names = &base.names;
-    let mut choices = Choices::new(&["captions", &record.key]);
-    let shares = palette.measure(&picture);
-    record.object = words::with_article(&names.noun);
-    if base.mono {
-        record.colour = Some(paint.to_owned());
-        record.kind = if paint == "black" { Kind::Original } else { Kind::Recoloured };
-        let bare = words::without_colour(&names.noun).unwrap_or_else(|| names.noun.clone());
-        record.object = words::with_article(&bare);
-        let phrases = mono(base, &bare, paint);
-        let extra = if base.duotone { vec![format!("a {paint} duotone icon of {}", record.object)] } else { Vec::new() };
-        record.captions = caption::paraphrases(&phrases, &extra, &mut choices);
-        return Ok((record, picture));
-    }
-    let main = main_colour(&shares);
-    record.colour = main.map(|s| s.name.to_owned());
-    let may_name = !matches!(names.group.as_str(), "people" | "hands" | "flags" | "body") && !words::names_colour(&names.noun);
-    let colour = main.filter(|_| may_name).map(|s| s.name);
-    let mut phrases = caption::single(names, &names.noun, colour, &base.style);
-    phrases.full.truncate(3);
-    let mut extra = Vec::new();
-    if may_name && colour.is_none() {
-        let two: Vec<&Share> = shares.iter().filter(|s| s.share >= 0.2).take(2).collect();
-        if let [a, b] = two[..]
-            && a.share + b.share >= 0.65
-            && !colour::same_family(a.name, b.name)
-        {
-            extra.push(format!("{} in {} and {}", phrases.plain, a.name, b.name));
-        }
-    }
-    record.captions = caption::paraphrases(&phrases, &extra, &mut choices);
-    Ok((record, picture))
-}
-
-/// Phrases for a picture in one colour: the colour belongs to the drawing, not always to the thing.
-pub(crate) fn mono(base: &Base, noun: &str, paint: &str) -> Phrases {
-    let plain = words::with_article(noun);
-    let mut phrases = caption::single(&base.names, noun, None, &base.style);
-    if paint == "black" {
-        // Black is what one expects of an icon, so it is said only sometimes.
-        phrases.full.push(format!("{plain} in black"));
-        return phrases;
-    }
-    let style = &base.style;
-    phrases.full = vec![format!("{plain} in {paint}"), format!("a {paint} {noun}").replace("a orange", "an orange"), format!("{plain}, {paint} {style}")];
-    phrases.label = format!("{paint} {noun}");
-    phrases.say_all = true;
-    phrases
+fn some(of: &[&'static str], number: usize, choices: &mut Choices) -> Vec<&'static str> {
+    let mut all = of.to_vec();
+    choices.shuffle(&mut all);
+    all.truncate(number);
+    all
 }

@@ -156,6 +156,9 @@ pub(crate) struct Source {
     /// Folders that are left out.
     #[serde(default)]
     pub(crate) skip_folders: Vec<String>,
+    /// Pictures kept at most, chosen by name; 0 keeps all.
+    #[serde(default)]
+    pub(crate) max_pictures: usize,
     /// Near duplicates (skin tones) kept for each concept.
     #[serde(default = "default_variants")]
     pub(crate) max_variants: usize,

@@ -140,10 +140,6 @@ impl Choices {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 
-    pub(crate) fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
     pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }

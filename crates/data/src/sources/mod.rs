@@ -131,7 +131,13 @@ pub(crate) fn list(
             SourceKind::Openclipart => openclipart::list(source, path, &labels, skipped)?,
             SourceKind::Folder => folder::bases(source, path, skipped)?,
         };
-        bases.extend(thin(listed, source.max_variants));
+        let mut kept = thin(listed, source.max_variants);
+        if source.max_pictures > 0 && kept.len() > source.max_pictures {
+            kept.sort_by_cached_key(|base| hash(&["keep", &base.id]));
+            kept.truncate(source.max_pictures);
+            kept.sort_by(|a, b| a.id.cmp(&b.id));
+        }
+        bases.extend(kept);
     }
     Ok(bases)
 }
