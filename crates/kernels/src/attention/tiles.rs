@@ -102,29 +102,29 @@ impl Product<'_> {
             let mut b = self.b.as_ptr().add(column);
             let c = self.c.as_mut_ptr().add(row * c_row + column);
             if self.accumulate {
-                for r in 0..R {
-                    for v in 0..V {
-                        sums[r][v] = s.load_ptr(c.add(r * c_row + v * S::LANES));
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        *sum = s.load_ptr(c.add(r * c_row + v * S::LANES));
                     }
                 }
             }
             for _ in 0..self.k {
                 let mut vectors = [s.zero(); V];
-                for v in 0..V {
-                    vectors[v] = s.load_ptr(b.add(v * S::LANES));
+                for (v, vector) in vectors.iter_mut().enumerate() {
+                    *vector = s.load_ptr(b.add(v * S::LANES));
                 }
-                for r in 0..R {
+                for (r, sums) in sums.iter_mut().enumerate() {
                     let x = s.splat(*a.add(r * a_row));
-                    for v in 0..V {
-                        sums[r][v] = s.mul_add(x, vectors[v], sums[r][v]);
+                    for (sum, vector) in sums.iter_mut().zip(vectors) {
+                        *sum = s.mul_add(x, vector, *sum);
                     }
                 }
                 a = a.wrapping_add(a_step);
                 b = b.wrapping_add(b_row);
             }
-            for r in 0..R {
-                for v in 0..V {
-                    s.store_ptr(sums[r][v], c.add(r * c_row + v * S::LANES));
+            for (r, sums) in sums.iter().enumerate() {
+                for (v, sum) in sums.iter().enumerate() {
+                    s.store_ptr(*sum, c.add(r * c_row + v * S::LANES));
                 }
             }
         }

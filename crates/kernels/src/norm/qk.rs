@@ -63,14 +63,32 @@ impl QkNorm<'_> {
         }
     }
 
-    /// The query weight and the key weight, ones where there is none, in `out` `[2d]`.
-    fn weights(&self, out: &mut [f32]) {
-        for (out, weight) in out.chunks_exact_mut(self.d).zip([self.query_weight, self.key_weight]) {
-            match weight {
-                Some(weight) => out.copy_from_slice(weight),
-                None => out.fill(1.0),
+    /// Calls `f` with the query weight and the key weight, ones where there is none, as `[2d]`, and with working memory for
+    /// one value for each head of a row.
+    fn with_weights(&self, f: impl FnOnce(&[f32], &mut [f32])) {
+        with_scratch(2 * self.d + self.parts.len() * self.heads, |scratch| {
+            let (weights, rstd) = scratch.split_at_mut(2 * self.d);
+            for (out, weight) in weights.chunks_exact_mut(self.d).zip([self.query_weight, self.key_weight]) {
+                match weight {
+                    Some(weight) => out.copy_from_slice(weight),
+                    None => out.fill(1.0),
+                }
             }
+            f(weights, rstd);
+        });
+    }
+
+    /// Reciprocal root mean square of every head of a row (also of value heads, whose result nobody reads).
+    #[inline(always)]
+    fn rstd<S: Simd>(&self, s: S, x: &[f32], rstd: &mut [f32]) {
+        for (x, sum) in x.chunks_exact(self.d).zip(rstd.iter_mut()) {
+            *sum = dot(s, x, x);
         }
+        let (one, share, eps) = (s.splat(1.0), s.splat(1.0 / self.d as f32), s.splat(self.eps));
+        lanes!(S, rstd.len(), |at| {
+            let mean = s.mul_add(at.load(s, rstd), share, eps);
+            at.store(s, s.div(one, s.sqrt(mean)), rstd);
+        });
     }
 
     /// Cosines and sines of a row.
@@ -94,9 +112,8 @@ pub fn qk_norm_rotary(cpu: &Cpu, config: &QkNorm, x: &[f32], y: &mut [f32]) {
     let rows = rows_per_task(width);
     cpu.pool.run_chunks(y, rows * width, |t, y| {
         let x = &x[t * rows * width..][..y.len()];
-        with_scratch(2 * config.d, |weights| {
-            config.weights(weights);
-            cpu.isa.dispatch(Forward { config, first_row: t * rows, weights, x, y });
+        config.with_weights(|weights, rstd| {
+            cpu.isa.dispatch(Forward { config, first_row: t * rows, weights, x, y, rstd });
         });
     });
 }
@@ -107,6 +124,7 @@ struct Forward<'a> {
     weights: &'a [f32],
     x: &'a [f32],
     y: &'a mut [f32],
+    rstd: &'a mut [f32],
 }
 
 impl Kernel for Forward<'_> {
@@ -114,13 +132,15 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { config, first_row, weights, x, y } = self;
+        let Self { config, first_row, weights, x, y, rstd } = self;
         let QkNorm { heads, d, parts, .. } = *config;
         let half = d / 2;
         let width = config.width();
         for (r, (x, y)) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).enumerate() {
             let angles = config.angles(first_row + r);
+            config.rstd(s, x, rstd);
             for (p, part) in parts.iter().enumerate() {
+                let rstd = &rstd[p * heads..][..heads];
                 let span = p * heads * d..(p + 1) * heads * d;
                 let (x, y) = (&x[span.clone()], &mut y[span]);
                 if *part == Part::Value {
@@ -128,8 +148,8 @@ impl Kernel for Forward<'_> {
                     continue;
                 }
                 let weight = if *part == Part::Query { &weights[..d] } else { &weights[d..] };
-                for (x, y) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)) {
-                    let rstd = s.splat(1.0 / (dot(s, x, x) / d as f32 + config.eps).sqrt());
+                for ((x, y), rstd) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(rstd) {
+                    let rstd = s.splat(*rstd);
                     let Some((cos, sin)) = angles else {
                         lanes!(S, d, |at| {
                             at.store(s, s.mul(s.mul(at.load(s, x), rstd), at.load(s, weight)), y);
@@ -174,10 +194,9 @@ pub fn qk_norm_rotary_backward(
             let span = first_row * width..(first_row + rows) * width;
             // SAFETY: chunks are disjoint runs of rows.
             let dx = unsafe { dx.part(span.start, span.len()) };
-            with_scratch(2 * d, |weights| {
-                config.weights(weights);
+            config.with_weights(|weights, rstd| {
                 let (x, dy) = (&x[span.clone()], &dy[span]);
-                cpu.isa.dispatch(Backward { config, first_row, weights, x, dy, dx, sums });
+                cpu.isa.dispatch(Backward { config, first_row, weights, x, dy, dx, sums, rstd });
             });
         });
         if chunks.count() > 0 {
@@ -201,6 +220,7 @@ struct Backward<'a> {
     dy: &'a [f32],
     dx: &'a mut [f32],
     sums: &'a mut [f32],
+    rstd: &'a mut [f32],
 }
 
 impl Kernel for Backward<'_> {
@@ -208,7 +228,7 @@ impl Kernel for Backward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { config, first_row, weights, x, dy, dx, sums } = self;
+        let Self { config, first_row, weights, x, dy, dx, sums, rstd } = self;
         let QkNorm { heads, d, parts, .. } = *config;
         let half = d / 2;
         let width = config.width();
@@ -216,7 +236,9 @@ impl Kernel for Backward<'_> {
         for (r, dx) in dx.chunks_exact_mut(width).enumerate() {
             let (x, dy) = (&x[r * width..][..width], &dy[r * width..][..width]);
             let angles = config.angles(first_row + r);
+            config.rstd(s, x, rstd);
             for (p, part) in parts.iter().enumerate() {
+                let rstd = &rstd[p * heads..][..heads];
                 let span = p * heads * d..(p + 1) * heads * d;
                 let (x, dy, dx) = (&x[span.clone()], &dy[span.clone()], &mut dx[span]);
                 let at = match part {
@@ -228,7 +250,8 @@ impl Kernel for Backward<'_> {
                     Part::Key => d,
                 };
                 let (weight, sums) = (&weights[at..][..d], &mut sums[at..][..d]);
-                for ((x, dy), dx) in x.chunks_exact(d).zip(dy.chunks_exact(d)).zip(dx.chunks_exact_mut(d)) {
+                let heads = x.chunks_exact(d).zip(dy.chunks_exact(d)).zip(dx.chunks_exact_mut(d)).zip(rstd);
+                for (((x, dy), dx), rstd) in heads {
                     // Rotating back gives the gradient of the normalised head, kept in dx.
                     match angles {
                         None => dx.copy_from_slice(dy),
@@ -243,8 +266,7 @@ impl Kernel for Backward<'_> {
                             });
                         }
                     }
-                    let rstd = 1.0 / (dot(s, x, x) / d as f32 + config.eps).sqrt();
-                    let inverse = s.splat(rstd);
+                    let inverse = s.splat(*rstd);
                     let mut along = s.zero();
                     lanes!(S, d, |at| {
                         let (x, dn) = (at.load(s, x), at.load(s, dx));

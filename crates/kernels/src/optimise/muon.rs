@@ -17,13 +17,13 @@ pub const NEWTON_SCHULZ_QUINTIC: [[f32; 3]; 5] = [[3.4445, -4.7750, 2.0315]; 5];
 /// Coefficients of Polar Express (arXiv 2505.16932, algorithm 1: least singular value 1e-3, safety factor 1.01 folded in
 /// except in the last); take the first five for five steps. Needs a start below norm 1, which [`muon_step`] ensures.
 pub const POLAR_EXPRESS: [[f32; 3]; 8] = [
-    [8.205160, -22.901934, 16.460725],
-    [4.066395, -2.861154, 0.518400],
+    [8.20516, -22.901934, 16.460725],
+    [4.066395, -2.861154, 0.5184],
     [3.909595, -2.823352, 0.525037],
     [3.285564, -2.415302, 0.485294],
     [2.277873, -1.619822, 0.398481],
     [1.872576, -1.230704, 0.358516],
-    [1.856437, -1.213239, 0.356800],
+    [1.856437, -1.213239, 0.3568],
     [1.875, -1.25, 0.375],
 ];
 

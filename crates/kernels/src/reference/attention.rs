@@ -59,17 +59,20 @@ pub fn attention(shape: &AttentionShape, q: Columns<f64>, segments: &[Segment<f6
     (out, stats)
 }
 
+/// Gradients of a segment's keys and values, each dense `[rows, heads·d]`.
+pub type SegmentGradient = (Vec<f64>, Vec<f64>);
+
 /// Definition of `attention::attention_backward`: `(dq, [(dk, dv)])`, each dense `[rows, heads·d]`.
 pub fn attention_backward(
     shape: &AttentionShape,
     q: Columns<f64>,
     segments: &[Segment<f64>],
     dout: &[f64],
-) -> (Vec<f64>, Vec<(Vec<f64>, Vec<f64>)>) {
+) -> (Vec<f64>, Vec<SegmentGradient>) {
     let AttentionShape { batch, heads, d, queries, .. } = *shape;
     let scale = shape.scale as f64;
     let mut dq = vec![0.0; batch * queries * heads * d];
-    let mut grads: Vec<(Vec<f64>, Vec<f64>)> = segments
+    let mut grads: Vec<SegmentGradient> = segments
         .iter()
         .map(|s| (vec![0.0; batch * s.tokens * heads * d], vec![0.0; batch * s.tokens * heads * d]))
         .collect();

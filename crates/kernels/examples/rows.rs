@@ -1,0 +1,150 @@
+//! Speed of the row kernels and of attention: best of several runs, `cargo run --release -p kernels --example rows [threads [attention]]`.
+
+use std::time::Instant;
+
+use kernels::Cpu;
+use kernels::attention::*;
+use kernels::elementwise::*;
+use kernels::gemm::Precision;
+use kernels::norm::*;
+use kernels::optimise::*;
+
+fn best(mut f: impl FnMut()) -> f64 {
+    f();
+    (0..60)
+        .map(|_| {
+            let start = Instant::now();
+            f();
+            start.elapsed().as_secs_f64()
+        })
+        .fold(f64::INFINITY, f64::min)
+}
+
+/// One line: time and memory traffic (each operand once).
+fn traffic(what: &str, floats: usize, f: impl FnMut()) {
+    let seconds = best(f);
+    println!("{what:28} {:9.1} us {:7.1} GB/s", seconds * 1e6, floats as f64 * 4.0 / seconds / 1e9);
+}
+
+fn main() {
+    let threads = std::env::args().nth(1).and_then(|t| t.parse().ok()).unwrap_or(1);
+    let isa = simd::Isa::from_env().unwrap_or_else(|e| panic!("{e}"));
+    let cpu = &Cpu::new(isa, threads);
+    println!("{isa}, {threads} threads");
+    if std::env::args().nth(2).is_none_or(|part| part != "attention") {
+        rows(cpu);
+        steps(cpu);
+    }
+    for (tokens, text) in [(16, 16), (64, 32), (1024, 32)] {
+        joint_attention(cpu, if tokens > 64 { 1 } else { 8 }, tokens, text);
+    }
+}
+
+fn rows(cpu: &Cpu) {
+    let (rows, d, rows_per_group, h) = (4096, 384, 16, 1024);
+    let n = rows * d;
+    let random = |n: usize, seed: u32| -> Vec<f32> {
+        (0..n as u32).map(|i| (i.wrapping_mul(2654435761).wrapping_add(seed) >> 8) as f32 / 8388608.0 - 1.0).collect()
+    };
+    let (x, dy) = (random(n, 1), random(n, 2));
+    let (mut y, mut rstd) = (vec![0.0; n], vec![0.0; rows]);
+    let groups = rows / rows_per_group;
+    let table = random(groups * d, 3);
+    let weight = random(d, 4);
+    let m = Modulation { scale: &table[..], shift: &table[..], stride: d, rows_per_group };
+    let gate = GroupTable { data: &table[..], stride: d, rows_per_group };
+    let (mut ga, mut gb) = (vec![0.0; groups * d], vec![0.0; groups * d]);
+    let (mut wa, mut wb) = (vec![0.0; d], vec![0.0; d]);
+    traffic("rms_norm modulated", 2 * n, || rms_norm(cpu, d, &x, None, Some(&m), 1e-6, &mut y, &mut rstd));
+    traffic("rms_norm backward", 3 * n, || {
+        let gradient = Some(ModulationGradient { scale: &mut ga, shift: &mut gb });
+        rms_norm_backward(cpu, d, &x, None, Some(&m), &rstd, &dy, &mut y, None, gradient);
+    });
+    traffic("layer_norm", 2 * n, || layer_norm(cpu, d, &x, &weight, &weight, 1e-6, &mut y));
+    traffic("layer_norm backward", 3 * n, || {
+        layer_norm_backward(cpu, d, &x, &weight, 1e-6, &dy, &mut y, &mut wa, &mut wb);
+    });
+    traffic("add", 3 * n, || add(cpu, &x, &dy, &mut y));
+    traffic("gated_add", 3 * n, || gated_add(cpu, d, &x, &dy, &gate, &mut y));
+    traffic("gated_add backward", 4 * n, || gated_add_backward(cpu, d, &x, &gate, &dy, &mut y, Some(&mut ga)));
+    traffic("gelu", 2 * n, || gelu(cpu, &x, &mut y));
+    let (u, dh) = (random(rows * 2 * h, 5), random(rows * h, 6));
+    let (mut s, mut du) = (vec![0.0; rows * h], vec![0.0; rows * 2 * h]);
+    traffic("swiglu 1024", 3 * rows * h, || swiglu(cpu, h, &u, &mut s));
+    traffic("swiglu 1024 backward", 5 * rows * h, || swiglu_backward(cpu, h, &u, &dh, &mut du));
+    let parts = [Part::Query, Part::Key, Part::Value];
+    let (qkv, dqkv) = (random(3 * n, 7), random(3 * n, 8));
+    let (mut out, w, angle) = (vec![0.0; 3 * n], random(64, 9), random(16 * 32, 10));
+    let config = QkNorm {
+        heads: 6,
+        d: 64,
+        parts: &parts,
+        query_weight: Some(&w[..]),
+        key_weight: Some(&w[..]),
+        eps: 1e-6,
+        rotary: Some(Rotary { cos: &angle[..], sin: &angle[..] }),
+    };
+    traffic("qk_norm_rotary", 6 * n, || qk_norm_rotary(cpu, &config, &qkv, &mut out));
+    traffic("qk_norm_rotary backward", 9 * n, || {
+        qk_norm_rotary_backward(cpu, &config, &qkv, &dqkv, &mut out, Some(&mut wa[..64]), Some(&mut wb[..64]));
+    });
+}
+
+fn steps(cpu: &Cpu) {
+    let n = 4 << 20;
+    let (mut p, g, mut m, mut v) = (vec![0.1; n], vec![0.2; n], vec![0.0; n], vec![0.0; n]);
+    let s = AdamWStep { lr: 1e-3, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.0, step: 1, gradient_scale: 1.0 };
+    traffic("adamw 4M", 7 * n, || adamw_step(cpu, &s, &mut p, &g, &mut m, &mut v));
+    traffic("ema 4M", 3 * n, || ema_update(cpu, 0.999, &g, &mut p));
+    traffic("squared_norm 4M", n, || {
+        squared_norm(cpu, &g);
+    });
+    let mut scratch = MuonScratch::default();
+    for precision in [Precision::F32, Precision::auto(cpu.isa)] {
+        let (rows, cols) = (2048, 384);
+        let s = MuonStep {
+            lr: 1e-3,
+            momentum: 0.95,
+            weight_decay: 0.0,
+            coefficients: &POLAR_EXPRESS[..5],
+            precision,
+            gradient_scale: 1.0,
+        };
+        let len = rows * cols;
+        let grads: Vec<f32> =
+            (0..len as u32).map(|i| (i.wrapping_mul(2654435761) >> 8) as f32 / 8388608.0 - 1.0).collect();
+        let seconds = best(|| muon_step(cpu, &s, rows, cols, &mut p[..len], &grads, &mut m[..len], &mut scratch));
+        let flops = 5.0 * 2.0 * (2.0 * (cols * cols * rows) as f64 + (cols * cols * cols) as f64);
+        println!("muon 2048x384 {precision:?}      {:12.1} us {:7.1} GFLOP/s", seconds * 1e6, flops / seconds / 1e9);
+    }
+}
+
+fn joint_attention(cpu: &Cpu, batch: usize, tokens: usize, text: usize) {
+    let (heads, d) = (6, 64);
+    let w = heads * d;
+    let value = |i: usize| ((i * 7919 + 13) % 1000) as f32 / 500.0 - 1.0;
+    let qkv: Vec<f32> = (0..batch * tokens * 3 * w).map(value).collect();
+    let kv: Vec<f32> = (0..batch * text * 2 * w).map(value).collect();
+    let image = |offset| Columns { data: &qkv[..], stride: 3 * w, offset };
+    let words = |offset| Columns { data: &kv[..], stride: 2 * w, offset };
+    let segments = [
+        Segment { k: image(w), v: image(2 * w), tokens, lengths: None },
+        Segment { k: words(0), v: words(w), tokens: text, lengths: None },
+    ];
+    let shape = AttentionShape { batch, heads, d, queries: tokens, scale: AttentionShape::default_scale(d) };
+    let (mut out, mut stats) = (vec![0.0; batch * tokens * w], vec![0.0; batch * heads * tokens]);
+    let dout = out.clone();
+    let flops = 2.0 * 2.0 * (batch * w * tokens * (tokens + text)) as f64;
+    let what = format!("attention {batch}x6x{tokens}+{text}");
+    let seconds = best(|| attention(cpu, &shape, image(0), &segments, &mut out, &mut stats));
+    println!("{what:28} {:9.1} us {:7.1} GFLOP/s", seconds * 1e6, flops / seconds / 1e9);
+    let (mut dqkv, mut dkv) = (vec![0.0; qkv.len()], vec![0.0; kv.len()]);
+    let a = |offset| Target { buffer: 0, stride: 3 * w, offset };
+    let b = |offset| Target { buffer: 1, stride: 2 * w, offset };
+    let targets = [SegmentTarget { k: a(w), v: a(2 * w) }, SegmentTarget { k: b(0), v: b(w) }];
+    let seconds = best(|| {
+        let buffers = &mut [&mut dqkv[..], &mut dkv[..]];
+        attention_backward(cpu, &shape, image(0), &segments, &out, &stats, &dout, buffers, a(0), &targets);
+    });
+    println!("{:28} {:9.1} us {:7.1} GFLOP/s", "  backward", seconds * 1e6, 2.5 * flops / seconds / 1e9);
+}
