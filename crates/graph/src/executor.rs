@@ -150,14 +150,19 @@ impl Executor {
         Ok(&mut self.arena[self.base + slot.offset..][..slot.len])
     }
 
-    /// Sets an input; the values stay until they are set again.
+    /// Sets an input; the values stay until they are set again. A held input that gets the values it has counts as not set.
     pub fn set_input(&mut self, name: &str, values: &[f32]) -> Result<(), ExecutorError> {
+        let held = self.held;
         let target = self.input_mut(name)?;
         if target.len() != values.len() {
             let (expected, found) = (target.len(), values.len());
             return Err(ExecutorError::InputLength { name: name.to_owned(), expected, found });
         }
-        target.copy_from_slice(values);
+        if target == values {
+            self.held = held;
+        } else {
+            target.copy_from_slice(values);
+        }
         Ok(())
     }
 

@@ -295,12 +295,17 @@ fn held_inputs_are_computed_once() {
     b.set_profiling(true);
     let embedding = held.nodes().iter().position(|n| n.op == graph::Op::Embedding).unwrap();
     let mut spent = std::time::Duration::ZERO;
+    let mut last: Vec<Vec<(&str, Vec<f32>)>> = Vec::new();
     for round in 0..6 {
         let mut items: Vec<_> = (0..2).map(|_| item_inputs(random)).collect();
         if round % 2 == 1 {
             // Only the picture changes: the text nodes must not run again and their results must still be there.
-            for item in &mut items {
-                item.retain(|(name, _)| *name != "ids" && *name != "lengths");
+            for (item, before) in items.iter_mut().zip(&last) {
+                for (value, old) in item.iter_mut().zip(before) {
+                    if value.0 == "ids" || value.0 == "lengths" {
+                        value.1.clone_from(&old.1);
+                    }
+                }
             }
         }
         if round == 4 {
@@ -311,6 +316,7 @@ fn held_inputs_are_computed_once() {
             set_items(exec, &items);
             exec.run().unwrap();
         }
+        last = items;
         assert!(a.output("x").iter().zip(b.output("x")).all(|(a, b)| a.to_bits() == b.to_bits()), "round {round}");
         let now = b.node_times().nth(embedding).unwrap().1;
         assert_eq!(now == spent, round % 2 == 1, "round {round}");
