@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use engine::{EngineError, Options, Preset, PrecisionChoice, Request, Size, store};
+use engine::{EngineError, Options, PrecisionChoice, Preset, Request, Size, store};
 use sampling::{Sampler, Schedule};
 
 /// Develops pictures from noise: generate, plan, train and verify on your own machine.
@@ -169,6 +169,9 @@ pub enum DatasetCommand {
         /// The folder to write.
         #[arg(short, long, value_name = "DIR")]
         output: PathBuf,
+        /// Where the installed sources are [default: ~/.cache/calotype/sources].
+        #[arg(long, value_name = "DIR")]
+        sources: Option<PathBuf>,
     },
     /// Show what a dataset holds.
     Inspect {
@@ -202,8 +205,14 @@ pub struct EvalArgs {
     /// A name, file or folder.
     pub model: String,
     /// The evaluation suite.
-    #[arg(long, value_name = "NAME")]
-    pub suite: String,
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub suite: Suite,
+    /// The training configuration with the data [default: config.toml beside the model].
+    #[arg(long, value_name = "CONFIG.toml")]
+    pub config: Option<PathBuf>,
+    /// Where the sheet goes [default: sheet.png].
+    #[arg(short, long, value_name = "OUT.png")]
+    pub output: Option<PathBuf>,
     /// How to run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -237,6 +246,15 @@ pub struct VerifyArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// An evaluation suite's name.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Suite {
+    /// Training loss on every split of the data, with true and with shuffled captions.
+    HeldOut,
+    /// One picture for each of the sample prompts, on one sheet.
+    Sheet,
 }
 
 /// A preset's name.

@@ -46,7 +46,8 @@ impl Options {
         Ok((Cpu::new(isa, threads), precision))
     }
 
-    fn choose(&self) -> Result<(Isa, usize, Precision), EngineError> {
+    /// Instruction set, threads and precision.
+    pub(crate) fn choose(&self) -> Result<(Isa, usize, Precision), EngineError> {
         let isa = match self.isa {
             Some(isa) if isa > Isa::detected() => {
                 return Err(simd::IsaError::Unavailable { wanted: isa, best: Isa::detected() }.into());

@@ -54,11 +54,22 @@ pub struct Engine {
     encoder: TextEncoder,
     encoder_sha256: String,
     packed: Arc<PackedParameters>,
-    executors: Vec<(Geometry, Executor)>,
+    executors: Vec<Planned>,
+    requests: u64,
+}
+
+/// The planned graph of a geometry.
+struct Planned {
+    geometry: Geometry,
+    executor: Executor,
+    /// The conditions its text inputs hold; 0 = none yet.
+    conditions: u64,
 }
 
 /// The text that steers one request: conditional first, unconditional second if guidance needs it.
 struct Conditions {
+    /// Tells these conditions from those of other requests.
+    id: u64,
     /// Tokens `T`, padding included.
     tokens: usize,
     /// `[items, T, width]` f32.
@@ -74,6 +85,10 @@ pub(crate) fn build_graph(config: &jit::Config, geometry: Geometry) -> Result<Gr
     let mut graph = Graph::new();
     let outputs = jit::build(&mut graph, config, geometry)?;
     graph.output("x_hat", outputs.prediction)?;
+    // What depends on the text alone is computed once a picture, not once a step.
+    for input in [outputs.text, outputs.text_lengths, outputs.text_pooled] {
+        graph.hold(input)?;
+    }
     Ok(graph::fuse::fuse(&graph))
 }
 
@@ -112,6 +127,7 @@ impl Engine {
             encoder_sha256,
             packed,
             executors: Vec::new(),
+            requests: 0,
         })
     }
 
@@ -140,6 +156,7 @@ impl Engine {
         let begin = Instant::now();
         request.validate()?;
         let size = request.size_for(self.info.config.patch, self.info.image_size)?;
+        self.requests += 1;
         let (conditions, prompt_cut) = self.encode(request)?;
         on_event(Event::Started { images: request.count, steps: request.steps, size, prompt_cut });
         let mut images = Vec::with_capacity(request.count as usize);
@@ -181,7 +198,7 @@ impl Engine {
         let lengths = lengths.iter().map(|&length| length as f32).collect();
         let uncut = self.encoder.tokenizer().encode(&request.prompt, self.info.text_tokens + 1)?;
         let prompt_cut = uncut.len() > self.info.text_tokens;
-        Ok((Conditions { tokens, states: rows, lengths, pooled: states.pooled }, prompt_cut))
+        Ok((Conditions { id: self.requests, tokens, states: rows, lengths, pooled: states.pooled }, prompt_cut))
     }
 
     /// Samples pictures `first..first + group`; premultiplied RGBA in about [-1, 1], `[group, H, W, 4]`.
@@ -246,19 +263,24 @@ impl Engine {
             width: size.width as usize,
             text_tokens: conditions.tokens,
         };
-        let executor = self.executor(geometry)?;
-        for half in executor.input_mut("z")?.chunks_exact_mut(z.len()) {
-            half.copy_from_slice(z);
+        let planned = self.planned(geometry)?;
+        let executor = &mut planned.executor;
+        for side in executor.input_mut("z")?.chunks_exact_mut(z.len()) {
+            side.copy_from_slice(z);
         }
         executor.input_mut("t")?.fill(t);
-        for (name, source) in
-            [("text", &conditions.states), ("text_lengths", &conditions.lengths), ("text_pooled", &conditions.pooled)]
-        {
-            let item = source.len() / 2;
-            for (i, target) in executor.input_mut(name)?.chunks_exact_mut(item).enumerate() {
-                let side = i / group;
-                target.copy_from_slice(&source[side * item..][..item]);
+        if planned.conditions != conditions.id {
+            for (name, source) in [
+                ("text", &conditions.states),
+                ("text_lengths", &conditions.lengths),
+                ("text_pooled", &conditions.pooled),
+            ] {
+                let item = source.len() / 2;
+                for (i, target) in executor.input_mut(name)?.chunks_exact_mut(item).enumerate() {
+                    target.copy_from_slice(&source[i / group * item..][..item]);
+                }
             }
+            planned.conditions = conditions.id;
         }
         executor.run()?;
         let output = executor.output("x_hat");
@@ -270,17 +292,38 @@ impl Engine {
     }
 
     /// The planned graph of a geometry; the most recently used come first.
-    fn executor(&mut self, geometry: Geometry) -> Result<&mut Executor, EngineError> {
-        let entry = match self.executors.iter().position(|(kept, _)| *kept == geometry) {
+    fn planned(&mut self, geometry: Geometry) -> Result<&mut Planned, EngineError> {
+        let planned = match self.executors.iter().position(|planned| planned.geometry == geometry) {
             Some(at) => self.executors.remove(at),
             None => {
                 let graph = build_graph(&self.info.config, geometry)?;
                 self.executors.truncate(KEPT_EXECUTORS - 1);
-                (geometry, Executor::new(&self.cpu, Arc::new(graph), self.packed.clone())?)
+                let executor = Executor::new(&self.cpu, Arc::new(graph), self.packed.clone())?;
+                Planned { geometry, executor, conditions: 0 }
             }
         };
-        self.executors.insert(0, entry);
-        Ok(&mut self.executors[0].1)
+        self.executors.insert(0, planned);
+        Ok(&mut self.executors[0])
+    }
+
+    /// Seconds to plan and first run a geometry (beyond a run), and the median seconds of `runs` runs.
+    pub(crate) fn time(&mut self, geometry: Geometry, runs: usize) -> Result<(f64, f64), EngineError> {
+        self.executors.clear();
+        let begin = Instant::now();
+        let executor = &mut self.planned(geometry)?.executor;
+        executor.input_mut("text_lengths")?.fill(geometry.text_tokens as f32);
+        executor.run()?;
+        let first = begin.elapsed().as_secs_f64();
+        let mut seconds = Vec::with_capacity(runs);
+        for _ in 0..runs {
+            let begin = Instant::now();
+            executor.input_mut("t")?.fill(0.5);
+            executor.run()?;
+            seconds.push(begin.elapsed().as_secs_f64());
+        }
+        self.executors.clear();
+        let run = crate::rates::median(&mut seconds);
+        Ok(((first - run).max(0.0), run))
     }
 
     fn recipe(&self, request: &Request, size: Size, seed: u64) -> Recipe {

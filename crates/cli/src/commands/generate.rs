@@ -65,13 +65,11 @@ fn on_event(
         }
         Event::Progress { image, step, steps, seconds, preview } => {
             bar.inc(1);
-            reporter
-                .event("progress", json!({ "image": image, "step": step, "steps": steps, "seconds": seconds }));
+            reporter.event("progress", json!({ "image": image, "step": step, "steps": steps, "seconds": seconds }));
             if let Some(folder) = &args.preview {
                 let path = folder.join(format!("image-{image}-step-{step:03}.png"));
                 let size = preview.size;
-                formats::picture::write(&path, size.width, size.height, &preview.pixels(), &[])
-                    .context("preview")?;
+                formats::picture::write(&path, size.width, size.height, &preview.pixels(), &[]).context("preview")?;
                 reporter.event("preview", json!({ "image": image, "step": step, "path": path }));
             }
         }

@@ -7,8 +7,7 @@ use crate::report::{Reporter, interrupt_token};
 
 /// Runs the command; different pixels are a failure.
 pub fn run(args: &VerifyArgs, reporter: &Reporter) -> anyhow::Result<()> {
-    let outcome =
-        engine::verify(&args.image, args.model.as_deref(), args.threads, &mut |_| {}, interrupt_token())?;
+    let outcome = engine::verify(&args.image, args.model.as_deref(), args.threads, &mut |_| {}, interrupt_token())?;
     let recipe = serde_json::to_value(&outcome.recipe)?;
     reporter.event(
         "verified",

@@ -1,0 +1,101 @@
+//! `calotype bench`: how fast this machine runs the matrix products and the built-in network.
+
+use std::time::Instant;
+
+use engine::{CancelToken, Engine, Model, ModelInfo, Options, Request, Size};
+use graph::Precision;
+use serde_json::json;
+
+use crate::args::BenchArgs;
+use crate::report::Reporter;
+
+/// Runs of a job; the median counts.
+const RUNS: usize = 5;
+
+/// Runs the command.
+pub fn run(args: &BenchArgs, reporter: &Reporter) -> anyhow::Result<()> {
+    let options = Options { threads: args.threads, ..Options::default() };
+    let (cpu, precision) = options.resolve()?;
+    let filter = args.filter.as_deref().unwrap_or("");
+    reporter.say(&format!("{}, {} threads, {}", cpu.isa, cpu.pool.threads(), engine::precision_name(precision)));
+    jobs(&options, filter, reporter)?;
+    if "products".contains(filter) {
+        let precisions =
+            if precision == Precision::F32 { vec![Precision::F32] } else { vec![precision, Precision::F32] };
+        for precision in precisions {
+            products(&cpu, precision, reporter)?;
+        }
+    }
+    reporter.event("done", json!({}));
+    Ok(())
+}
+
+/// Whole jobs with a network of the default sizes and fresh weights: what is drawn is noise, the time is real.
+fn jobs(options: &Options, filter: &str, reporter: &Reporter) -> anyhow::Result<()> {
+    let cases = [
+        ("generate-64px-draft", 64, 8, 1),
+        ("generate-64px-final", 64, 25, 1),
+        ("generate-128px-draft", 128, 8, 1),
+        ("generate-128px-final", 128, 25, 1),
+        ("generate-128px-final-x4", 128, 25, 4),
+    ];
+    let mut engine = None;
+    for (name, side, steps, count) in cases.into_iter().filter(|case| case.0.contains(filter)) {
+        let engine = match &mut engine {
+            Some(engine) => engine,
+            empty => empty.insert(fresh_engine(options)?),
+        };
+        let request = Request {
+            prompt: "a red house, flat illustration".into(),
+            steps,
+            count,
+            size: Some(Size::square(side)),
+            ..Request::default()
+        };
+        let mut seconds = Vec::with_capacity(RUNS);
+        for _ in 0..=RUNS {
+            let begin = Instant::now();
+            engine.generate(&request, &mut |_| {}, &CancelToken::new())?;
+            seconds.push(begin.elapsed().as_secs_f64());
+        }
+        // The first run plans the graphs.
+        let seconds = bench::median(seconds.split_off(1));
+        reporter.event(
+            "bench",
+            json!({ "name": name, "seconds": seconds, "pictures_per_second": f64::from(count) / seconds }),
+        );
+        reporter.say(&format!("{name:<28}{:>10.1} ms{:>10.2} pictures/s", 1e3 * seconds, f64::from(count) / seconds));
+    }
+    Ok(())
+}
+
+fn fresh_engine(options: &Options) -> anyhow::Result<Engine> {
+    let info = ModelInfo {
+        name: "bench".into(),
+        config: models::jit::Config::default(),
+        image_size: 128,
+        text_tokens: 16,
+        pictures_seen: 0,
+    };
+    let parameters = models::jit::initial_parameters(&info.config, 1)?;
+    Ok(Engine::new(&Model::from_parameters(info, parameters)?, options)?)
+}
+
+fn products(cpu: &kernels::Cpu, precision: Precision, reporter: &Reporter) -> anyhow::Result<()> {
+    let precision_name = engine::precision_name(precision);
+    for row in bench::products(cpu, precision) {
+        let mut fields = serde_json::to_value(&row)?;
+        fields["precision"] = precision_name.into();
+        reporter.event("bench", fields);
+        let direction = format!("{:?}", row.direction);
+        let ratio = row.ratio_to_gemm.map_or(String::new(), |ratio| format!("{ratio:>8.2} x gemm crate"));
+        reporter.say(&format!(
+            "{:<28}{direction:<16}{precision_name:<6}{:>10.3} ms{:>8.0} GFLOP/s{:>6.0} % of peak{ratio}",
+            row.name,
+            1e3 * row.seconds,
+            row.gflops,
+            row.percent_of_peak
+        ));
+    }
+    Ok(())
+}

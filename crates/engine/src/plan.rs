@@ -1,0 +1,131 @@
+//! What a job will take, before it runs: seconds, peak memory, FLOPs, cost.
+
+use graph::cost::Cost;
+use models::jit::Geometry;
+use serde::Serialize;
+
+use crate::pipeline::{build_graph, pictures_together};
+use crate::rates::{self, Rates};
+use crate::{EngineError, Model, Options, Request, Size, built_in, precision_name};
+
+/// A prediction.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// Seconds of drawing, from the first event to the last.
+    pub seconds: f64,
+    /// Seconds of loading before that.
+    pub load_seconds: f64,
+    /// Peak memory of the process in bytes.
+    pub peak_memory_bytes: u64,
+    /// Floating-point operations of the network.
+    pub flops: f64,
+    /// Evaluations of the network.
+    pub evaluations: usize,
+    /// Pictures.
+    pub images: u32,
+    /// Picture size.
+    pub size: Size,
+    /// Loading and drawing at the given price an hour.
+    pub cost: f64,
+    /// The given price an hour.
+    pub price_per_hour: f64,
+    /// Instruction set.
+    pub isa: String,
+    /// Precision of matrix products.
+    pub precision: &'static str,
+    /// Threads.
+    pub threads: usize,
+    /// Whether the machine was measured just now.
+    pub measured_now: bool,
+}
+
+/// Predicts a request. Measures the machine first if it was not measured with this model before, or
+/// if `fresh`.
+pub fn plan(
+    request: &Request,
+    model: &Model,
+    options: &Options,
+    price_per_hour: f64,
+    fresh: bool,
+) -> Result<Plan, EngineError> {
+    request.validate()?;
+    if !(0.0..=1e9).contains(&price_per_hour) {
+        return Err(EngineError::field("price", format!("{price_per_hour} is not in 0..=1000000000")));
+    }
+    let size = request.size_for(model.info.config.patch, model.info.image_size)?;
+    let (isa, threads, precision) = options.choose()?;
+    let tokens = text_tokens(request, model)?;
+    let (rates, measured_now) = rates::load_or_measure(model, options, fresh)?;
+    let job = price(request, model, size, tokens, &rates)?;
+    Ok(Plan {
+        seconds: job.seconds,
+        load_seconds: rates.load_seconds,
+        peak_memory_bytes: rates.load_peak_bytes.max(rates.loaded_bytes + job.bytes),
+        flops: job.flops,
+        evaluations: job.evaluations,
+        images: request.count,
+        size,
+        cost: (job.seconds + rates.load_seconds) / 3600.0 * price_per_hour,
+        price_per_hour,
+        isa: isa.to_string(),
+        precision: precision_name(precision),
+        threads,
+        measured_now,
+    })
+}
+
+/// Tokens of the longer of prompt and negative prompt.
+fn text_tokens(request: &Request, model: &Model) -> Result<usize, EngineError> {
+    let files = built_in::text_encoder().ok_or(EngineError::NoTextEncoder)?;
+    let tokenizer = text::Tokenizer::new(files.tokenizer)?;
+    let mut longest = 2;
+    for text in [&request.prompt, &request.negative] {
+        longest = longest.max(tokenizer.encode(text, model.info.text_tokens)?.len());
+    }
+    Ok(longest)
+}
+
+struct Job {
+    seconds: f64,
+    flops: f64,
+    evaluations: usize,
+    bytes: u64,
+}
+
+/// Adds up every evaluation that the pipeline will make.
+fn price(request: &Request, model: &Model, size: Size, tokens: usize, rates: &Rates) -> Result<Job, EngineError> {
+    let config = &model.info.config;
+    let together = pictures_together(config, size, request.count);
+    let times = request.schedule.times(request.steps as usize);
+    let guidance = request.guidance();
+    let evaluations = request.sampler.evaluation_times(&times);
+    let guided = evaluations.iter().filter(|t| guidance.is_guided(**t)).count();
+    let patches = (size.width as usize / config.patch) * (size.height as usize / config.patch);
+    let count = request.count as usize;
+    let pixels = u64::from(size.width * size.height);
+    let mut job = Job { seconds: rates.text_seconds, flops: 0.0, evaluations: 0, bytes: 0 };
+    // Full groups, then the smaller last one.
+    for (groups, group) in [(count / together, together), (usize::from(count % together > 0), count % together)] {
+        for (sides, evaluations) in [(2, guided), (1, evaluations.len() - guided)] {
+            if groups == 0 || evaluations == 0 {
+                continue;
+            }
+            let geometry = Geometry {
+                batch: sides * group,
+                height: size.height as usize,
+                width: size.width as usize,
+                text_tokens: tokens,
+            };
+            let cost = Cost::new(&build_graph(config, geometry)?);
+            let runs = groups * evaluations;
+            job.seconds += rates.setup_seconds + runs as f64 * rates.seconds(patches * geometry.batch, cost.flops);
+            job.flops += runs as f64 * cost.flops as f64;
+            job.evaluations += runs;
+            job.bytes += cost.arena_bytes;
+        }
+        // State, predictions and a copy of each, in f32 [H, W, 4].
+        job.bytes += if groups > 0 { 5 * 16 * pixels * group as u64 } else { 0 };
+    }
+    job.bytes += 4 * pixels * count as u64;
+    Ok(job)
+}
