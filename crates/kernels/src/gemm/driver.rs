@@ -72,6 +72,12 @@ impl Chunks {
         Self { k, count, length: steps.div_ceil(count).next_multiple_of(16), variant }
     }
 
+    /// Words from one packed row of the left operand to the next: the longest chunk and a line more, so that rows whose
+    /// length is a power of two fall into different sets of the cache.
+    fn row_words(&self) -> usize {
+        self.length.next_multiple_of(WIDTH) + WIDTH
+    }
+
     fn get(&self, i: usize) -> Chunk {
         let per_step = self.variant.format.k_per_step();
         let first_line = i * self.length;
@@ -90,8 +96,8 @@ impl Chunks {
 thread_local! {
     /// Rows of the left operand, one per thread, reused.
     static LEFT: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
-    /// Panels of right operands that are packed for one call.
-    static RIGHT: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
+    /// Operands that are packed for one call, of the calling thread.
+    static SHARED: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
 }
 
 /// Lends a thread's scratch of at least `lines` lines of any content.
@@ -109,24 +115,29 @@ fn with_scratch<T>(
     result
 }
 
-/// Packs all panels of `b`; each gets `lines.len() / panels` lines, for k from `k.0` up to `k.1`.
-pub(super) fn pack_right(cpu: &Cpu, variant: Variant, b: &Operand<'_>, k: (usize, usize), lines: &mut [Line]) {
-    let panels = b.outer.div_ceil(WIDTH);
-    let per_panel = lines.len().checked_div(panels).unwrap_or(0);
-    if per_panel == 0 {
+/// Panels that are packed together: reading rows of four panels at once reads whole pieces of memory.
+const PACKED_TOGETHER: usize = 4;
+
+/// Packs all panels of `b`, each `per_panel` lines, for k from `k.0` up to `k.1`.
+pub(super) fn pack_right(
+    cpu: &Cpu,
+    variant: Variant,
+    b: &Operand<'_>,
+    k: (usize, usize),
+    lines: &mut [Line],
+    per_panel: usize,
+) {
+    if lines.is_empty() {
         return;
     }
-    // Small tasks cost more than they balance: about 32 KiB each.
-    let group = (512usize.div_ceil(per_panel)).max(1);
-    cpu.pool.run_chunks(lines, group * per_panel, |g, lines| {
-        for (i, panel) in lines.chunks_exact_mut(per_panel).enumerate() {
-            // SAFETY: a variant is made only for an instruction set that was detected (checked by the callers in `gemm`).
-            unsafe { variant.packer.right(b, (g * group + i) * WIDTH, k, panel) };
-        }
+    cpu.pool.run_chunks(lines, PACKED_TOGETHER * per_panel, |group, lines| {
+        let column = group * PACKED_TOGETHER * WIDTH;
+        // SAFETY: a variant is made only for an instruction set that was detected (checked by the callers in `gemm`).
+        unsafe { variant.packer.right(b, column, k, lines, per_panel) };
     });
 }
 
-/// `out = act(a · b + bias) + residual`, with `b` packed in panels of `panel_lines` lines.
+/// `out = act(a · b + bias) + residual`, with `b` packed whole.
 pub(super) fn product(
     cpu: &Cpu,
     variant: Variant,
@@ -137,46 +148,74 @@ pub(super) fn product(
     out: &mut [f32],
 ) {
     let chunks = Chunks::new(variant, a.k);
-    let panel_lines = variant.steps(a.k);
     let grid = Grid::new(variant, a.outer, n);
-    let out = SendPtr(out.as_mut_ptr());
-    cpu.pool.run(grid.tasks(), |task| {
-        let work =
-            TileTask { variant, a, b, panel_lines, chunks, range: 0..chunks.count, local: false, n, epilogue, out };
-        variant.isa.dispatch(Located { work, grid, task });
-    });
+    let work = Work {
+        variant,
+        a: Left::Operand(a),
+        b,
+        panel_lines: variant.steps(a.k),
+        chunks,
+        range: (0, chunks.count),
+        grid,
+        n,
+        epilogue,
+        out: SendPtr(out.as_mut_ptr()),
+    };
+    cpu.pool.run(grid.tasks(), |task| variant.isa.dispatch(Task { work: &work, task }));
 }
 
-/// `out = a · b` with both operands as they are. `b` is packed a chunk at a time, so that scratch stays small.
+/// `out = a · b` with both operands as they are. A chunk of both is packed at a time, so that scratch stays small.
 pub(super) fn product_unpacked(cpu: &Cpu, variant: Variant, a: &Operand<'_>, b: &Operand<'_>, out: &mut [f32]) {
+    if out.is_empty() {
+        return;
+    }
     let n = b.outer;
     let panels = n.div_ceil(WIDTH);
     let chunks = Chunks::new(variant, a.k);
     let grid = Grid::new(variant, a.outer, n);
     let out = SendPtr(out.as_mut_ptr());
-    let epilogue = &Epilogue::default();
+    let block_lines = grid.block_lines(chunks);
     for i in 0..chunks.count {
         let chunk = chunks.get(i);
-        with_scratch(&RIGHT, panels * chunk.steps, |lines| {
-            pack_right(cpu, variant, b, chunk.k, lines);
-            let lines = &*lines;
-            cpu.pool.run(grid.tasks(), |task| {
-                let work = TileTask {
-                    variant,
-                    a,
-                    b: lines,
-                    panel_lines: chunk.steps,
-                    chunks,
-                    range: i..i + 1,
-                    local: true,
-                    n,
-                    epilogue,
-                    out,
-                };
-                variant.isa.dispatch(Located { work, grid, task });
+        let b_lines = panels * chunk.steps;
+        with_scratch(&SHARED, b_lines + grid.row_blocks() * block_lines, |scratch| {
+            let (b_packed, a_packed) = scratch.split_at_mut(b_lines);
+            pack_right(cpu, variant, b, chunk.k, b_packed, chunk.steps);
+            cpu.pool.run_chunks(a_packed, block_lines, |block, lines| {
+                let (row, rows) = grid.block(block);
+                pack_left(variant, a, row, rows, chunk, lines, chunks.row_words());
             });
+            let work = Work {
+                variant,
+                a: Left::Packed(a_packed),
+                b: b_packed,
+                panel_lines: chunk.steps,
+                chunks,
+                range: (i, i + 1),
+                grid,
+                n,
+                epilogue: &Epilogue::default(),
+                out,
+            };
+            cpu.pool.run(grid.tasks(), |task| variant.isa.dispatch(Task { work: &work, task }));
         });
     }
+}
+
+/// Packs a chunk of a block of rows to rows of `stride` words.
+fn pack_left(
+    variant: Variant,
+    a: &Operand<'_>,
+    row: usize,
+    rows: usize,
+    chunk: Chunk,
+    lines: &mut [Line],
+    stride: usize,
+) {
+    assert!(rows.next_multiple_of(WIDTH) * stride <= lines.len() * WIDTH && chunk.steps + WIDTH <= stride);
+    // SAFETY: the assertion: the rows rounded up to 16 fit, and `stride` is at least the steps rounded up to 16; the
+    // variant's instructions were detected.
+    unsafe { variant.packer.left(a, row, rows, chunk.k, chunk.steps, lines.as_mut_ptr().cast(), stride) };
 }
 
 /// The output cut into tasks.
@@ -198,102 +237,143 @@ impl Grid {
         Self { rows: m, panels, block_rows, block_panels: units.div_ceil(column_blocks) * PANEL_UNIT }
     }
 
+    fn row_blocks(&self) -> usize {
+        self.rows.div_ceil(self.block_rows)
+    }
+
     fn column_blocks(&self) -> usize {
         self.panels.div_ceil(self.block_panels)
     }
 
     fn tasks(&self) -> usize {
-        self.rows.div_ceil(self.block_rows) * self.column_blocks()
+        self.row_blocks() * self.column_blocks()
     }
 
-    /// The first row and the count of rows, the first panel and the one after the last.
-    fn get(&self, task: usize) -> ((usize, usize), (usize, usize)) {
-        let row = task / self.column_blocks() * self.block_rows;
-        let panel = task % self.column_blocks() * self.block_panels;
-        ((row, self.block_rows.min(self.rows - row)), (panel, (panel + self.block_panels).min(self.panels)))
+    /// The first row and the count of rows of a block.
+    fn block(&self, block: usize) -> (usize, usize) {
+        let row = block * self.block_rows;
+        (row, self.block_rows.min(self.rows - row))
+    }
+
+    /// Lines of a block of packed rows.
+    fn block_lines(&self, chunks: Chunks) -> usize {
+        self.block_rows.min(self.rows).next_multiple_of(TILE_ROWS) * chunks.row_words() / WIDTH
     }
 }
 
+/// The left operand of a product.
+#[derive(Clone, Copy)]
+enum Left<'a> {
+    /// As it is; each task packs its rows.
+    Operand(&'a Operand<'a>),
+    /// One chunk of all blocks of rows.
+    Packed(&'a [Line]),
+}
+
 /// What the tasks of one product share.
-struct TileTask<'a> {
+struct Work<'a> {
     variant: Variant,
-    a: &'a Operand<'a>,
+    a: Left<'a>,
     b: &'a [Line],
+    /// Lines of a panel of `b`: all chunks for an operand packed whole, or one.
     panel_lines: usize,
     chunks: Chunks,
-    /// The chunks to compute.
-    range: std::ops::Range<usize>,
-    /// Whether `b` holds the one chunk only.
-    local: bool,
+    /// The first chunk to compute and the one after the last.
+    range: (usize, usize),
+    grid: Grid,
     n: usize,
     epilogue: &'a Epilogue<'a>,
     out: SendPtr<f32>,
 }
 
 /// One task.
-struct Located<'a> {
-    work: TileTask<'a>,
-    grid: Grid,
+struct Task<'a> {
+    work: &'a Work<'a>,
     task: usize,
 }
 
-impl Kernel for Located<'_> {
+impl Kernel for Task<'_> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (rows, panels) = self.grid.get(self.task);
-        // Chunks are at most MAX_CHUNK_STEPS long; a row more apart than a power of two keeps rows in different sets.
-        let stride = self.work.chunks.length.next_multiple_of(16) + 16;
-        let lines = rows.1.next_multiple_of(TILE_ROWS) * stride / WIDTH;
-        with_scratch(&LEFT, lines, |scratch| self.work.tiles(s, rows, panels, scratch, stride));
+        let work = self.work;
+        let columns = work.grid.column_blocks();
+        let block = self.task / columns;
+        let panel = self.task % columns * work.grid.block_panels;
+        let end_panel = (panel + work.grid.block_panels).min(work.grid.panels);
+        let (row, rows) = work.grid.block(block);
+        let block_lines = work.grid.block_lines(work.chunks);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the AMX variant is chosen only after AMX was detected and proved itself.
+        let _configuration =
+            (work.variant.micro == Micro::Amx).then(|| unsafe { crate::gemm::amx::TileConfiguration::load() });
+        match work.a {
+            Left::Operand(a) => with_scratch(&LEFT, block_lines, |scratch| {
+                for i in work.range.0..work.range.1 {
+                    let chunk = work.chunks.get(i);
+                    pack_left(work.variant, a, row, rows, chunk, scratch, work.chunks.row_words());
+                    work.tiles(s, scratch, (row, rows), (panel, end_panel), chunk, chunk.first_line);
+                }
+            }),
+            Left::Packed(lines) => {
+                let lines = &lines[block * block_lines..(block + 1) * block_lines];
+                work.tiles(s, lines, (row, rows), (panel, end_panel), work.chunks.get(work.range.0), 0);
+            }
+        }
     }
 }
 
-impl TileTask<'_> {
+impl Work<'_> {
+    /// One chunk of the tiles of a block of packed rows and some panels.
     #[inline(always)]
     fn tiles<S: Simd>(
         &self,
         s: S,
+        packed: &[Line],
         (first_row, rows): (usize, usize),
         (first_panel, end_panel): (usize, usize),
-        scratch: &mut [Line],
-        stride: usize,
+        chunk: Chunk,
+        first_line: usize,
     ) {
         let (tile_rows, tile_panels) = self.variant.micro.shape();
-        let words = scratch.as_mut_ptr().cast::<u32>();
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the AMX variant is chosen only after AMX was detected and proved itself.
-        let _configuration =
-            (self.variant.micro == Micro::Amx).then(|| unsafe { crate::gemm::amx::TileConfiguration::load() });
+        let stride = self.chunks.row_words();
+        let words = packed.as_ptr().cast::<u32>();
+        assert!(rows.next_multiple_of(TILE_ROWS) * stride <= packed.len() * WIDTH && chunk.steps <= stride);
+        assert!(first_line + chunk.steps <= self.panel_lines && end_panel * self.panel_lines <= self.b.len());
         let mut tile = Tile([[0.0; TILE_COLUMNS]; TILE_ROWS]);
-        for chunk in self.range.clone() {
-            let chunk = self.chunks.get(chunk);
-            // SAFETY: the scratch holds `rows` rounded up to 32 rows of `stride` words, `stride` exceeds the chunk's steps
-            // rounded up to 16, and the variant's instructions were detected.
-            unsafe { self.variant.packer.left(self.a, first_row, rows, chunk.k, chunk.steps, words, stride) };
-            let first_line = if self.local { 0 } else { chunk.first_line };
-            for panel in (first_panel..end_panel).step_by(tile_panels) {
-                let panels = tile_panels.min(end_panel - panel);
-                let b_end = (panel + panels - 1) * self.panel_lines + first_line + chunk.steps;
-                assert!(b_end <= self.b.len(), "panels hold the chunk");
-                for row in (0..rows).step_by(tile_rows) {
-                    let count = tile_rows.min(rows - row);
-                    // SAFETY: row + count <= rows (AMX: rounded up to 16 within the scratch of a multiple of 32 rows); the
-                    // assertion above bounds the lines of the last panel; the tiles are configured for AMX, whose chunks
-                    // have a multiple of 16 steps.
-                    unsafe {
-                        let block = Block {
-                            a: words.add(row * stride),
-                            a_stride: stride,
-                            b: self.b.as_ptr().add(panel * self.panel_lines + first_line),
-                            panel_lines: self.panel_lines,
-                            steps: chunk.steps,
-                        };
-                        self.variant.micro.run(count, panels, &block, &mut tile);
-                    }
-                    self.finish(s, &tile, (first_row + row, count), panel * WIDTH, panels * WIDTH, chunk);
+        for panel in (first_panel..end_panel).step_by(tile_panels) {
+            let panels = tile_panels.min(end_panel - panel);
+            for row in (0..rows).step_by(tile_rows) {
+                let count = tile_rows.min(rows - row);
+                self.prefetch_output(first_row + row, count, panel * WIDTH, panels * WIDTH);
+                // SAFETY: the assertions: `packed` holds the rows rounded up to 32, `b` the chunk of every panel; the
+                // tiles are configured for AMX, whose chunks have a multiple of 16 steps.
+                unsafe {
+                    let block = Block {
+                        a: words.add(row * stride),
+                        a_stride: stride,
+                        b: self.b.as_ptr().add(panel * self.panel_lines + first_line),
+                        panel_lines: self.panel_lines,
+                        steps: chunk.steps,
+                    };
+                    self.variant.micro.run(count, panels, &block, &mut tile);
                 }
+                self.finish(s, &tile, (first_row + row, count), panel * WIDTH, panels * WIDTH, chunk);
+            }
+        }
+    }
+
+    /// Fetches the lines of a tile of the output while its sums are computed.
+    #[inline(always)]
+    fn prefetch_output(&self, first_row: usize, rows: usize, column: usize, columns: usize) {
+        #[cfg(target_arch = "x86_64")]
+        for row in first_row..first_row + rows {
+            for j in (0..columns).step_by(WIDTH) {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                let line = self.out.get().wrapping_add(row * self.n + column + j);
+                // SAFETY: SSE is in every x86-64 CPU; a prefetch is a hint that faults nowhere.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
             }
         }
     }

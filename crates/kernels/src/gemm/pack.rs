@@ -159,26 +159,39 @@ unsafe fn left<W: Words>(
     }
 }
 
-/// Packs one panel of the right operand: columns from `column` on, k from `k0` up to `k1`, into `lines`.
+/// Packs panels of `per_panel` lines of the right operand: columns from `column` on, k from `k0` up to `k1`.
 #[inline(always)]
-fn right<W: Words>(w: W, b: &Operand<'_>, column: usize, (k0, k1): (usize, usize), lines: &mut [Line]) {
+fn right<W: Words>(
+    w: W,
+    b: &Operand<'_>,
+    column: usize,
+    (k0, k1): (usize, usize),
+    panels: &mut [Line],
+    per_panel: usize,
+) {
     if b.k_major {
-        for (step, line) in lines.iter_mut().enumerate() {
+        // Panels inside: each row of `b` is then read in one piece.
+        for step in 0..per_panel {
             let k = k0 + step * W::K_PER_STEP;
-            let v = w.across(b.across(column, k, k1), b.across(column, k + 1, k1));
-            // SAFETY: a line holds 16 words.
-            unsafe { w.store(v, line.0.as_mut_ptr()) };
+            for (panel, lines) in panels.chunks_exact_mut(per_panel).enumerate() {
+                let column = column + panel * WIDTH;
+                let v = w.across(b.across(column, k, k1), b.across(column, k + 1, k1));
+                // SAFETY: a line holds 16 words.
+                unsafe { w.store(v, lines[step].0.as_mut_ptr()) };
+            }
         }
     } else {
-        for (block_index, lines) in lines.chunks_mut(WIDTH).enumerate() {
-            let k = k0 + block_index * WIDTH * W::K_PER_STEP;
-            let mut block = [w.along_k(&[]); WIDTH];
-            for (j, v) in block.iter_mut().enumerate() {
-                *v = w.along_k(b.along_k(column + j, k, k1));
-            }
-            for (line, v) in lines.iter_mut().zip(w.transpose(block)) {
-                // SAFETY: a line holds 16 words.
-                unsafe { w.store(v, line.0.as_mut_ptr()) };
+        for (panel, lines) in panels.chunks_exact_mut(per_panel).enumerate() {
+            for (block_index, lines) in lines.chunks_mut(WIDTH).enumerate() {
+                let k = k0 + block_index * WIDTH * W::K_PER_STEP;
+                let mut block = [w.along_k(&[]); WIDTH];
+                for (j, v) in block.iter_mut().enumerate() {
+                    *v = w.along_k(b.along_k(column + panel * WIDTH + j, k, k1));
+                }
+                for (line, v) in lines.iter_mut().zip(w.transpose(block)) {
+                    // SAFETY: a line holds 16 words.
+                    unsafe { w.store(v, line.0.as_mut_ptr()) };
+                }
             }
         }
     }
@@ -233,23 +246,30 @@ impl Packer {
         }
     }
 
-    /// Packs a panel of the right operand: 16 columns from `column` on, k from `k0` up to `k1`.
+    /// Packs panels of `per_panel` lines of the right operand: columns from `column` on, k from `k0` up to `k1`.
     ///
     /// # Safety
     /// The machine must have the instructions.
-    pub(super) unsafe fn right(self, b: &Operand<'_>, column: usize, k: (usize, usize), lines: &mut [Line]) {
+    pub(super) unsafe fn right(
+        self,
+        b: &Operand<'_>,
+        column: usize,
+        k: (usize, usize),
+        panels: &mut [Line],
+        per_panel: usize,
+    ) {
         match self {
-            Self::Plain => right(Plain::<false>, b, column, k, lines),
-            Self::PlainRounded => right(Plain::<true>, b, column, k, lines),
+            Self::Plain => right(Plain::<false>, b, column, k, panels, per_panel),
+            Self::PlainRounded => right(Plain::<true>, b, column, k, panels, per_panel),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the caller's.
-            Self::Avx2 => unsafe { x86::right_avx2(b, column, k, lines) },
+            Self::Avx2 => unsafe { x86::right_avx2(b, column, k, panels, per_panel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the caller's.
-            Self::Avx512 => unsafe { x86::right_avx512(b, column, k, lines) },
+            Self::Avx512 => unsafe { x86::right_avx512(b, column, k, panels, per_panel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the caller's.
-            Self::Avx512Bf16 => unsafe { x86::right_bf16(b, column, k, lines) },
+            Self::Avx512Bf16 => unsafe { x86::right_bf16(b, column, k, panels, per_panel) },
         }
     }
 }
@@ -410,8 +430,14 @@ mod x86 {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) unsafe fn $right(b: &Operand<'_>, column: usize, k: (usize, usize), lines: &mut [Line]) {
-                right($words, b, column, k, lines)
+            pub(super) unsafe fn $right(
+                b: &Operand<'_>,
+                column: usize,
+                k: (usize, usize),
+                panels: &mut [Line],
+                per_panel: usize,
+            ) {
+                right($words, b, column, k, panels, per_panel)
             }
         };
     }
