@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::error::{DataError, io};
 use crate::picture::Square;
-use crate::record::Record;
+use crate::record::{Kind, Record};
 use crate::shard::{self, INDEX, Skipped};
 use crate::split::{Split, hash, mix};
 use crate::sources::folder;
@@ -106,16 +106,18 @@ impl Dataset {
     }
 
     /// The caption of record `i` that the random number `u` chooses: mostly one of its paraphrases; in the
-    /// split `Train` 5 % name the style only and 5 % the object only. Depends on `i` and `u` only.
+    /// split `Train` 5 % name the style only (of pictures as their authors drew them) and 5 % the object only
+    /// (of pictures without background). Depends on `i` and `u` only.
     pub fn caption(&self, i: usize, u: u64) -> String {
         let record = &self.records[i];
         let r = mix(u ^ hash(&[&record.key]));
         let at = (r >> 40) as f64 / (1_u64 << 24) as f64;
         if self.split == Split::Train {
-            if at < STYLE_ONLY && !record.style.is_empty() {
+            // A style alone means a picture as its author drew it, an object alone no background.
+            if at < STYLE_ONLY && !record.style.is_empty() && record.kind == Kind::Original {
                 return record.style.clone();
             }
-            if (STYLE_ONLY..STYLE_ONLY + OBJECT_ONLY).contains(&at) && !record.object.is_empty() {
+            if (STYLE_ONLY..STYLE_ONLY + OBJECT_ONLY).contains(&at) && !record.object.is_empty() && record.background.is_none() {
                 return record.object.clone();
             }
         }

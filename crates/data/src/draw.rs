@@ -16,8 +16,10 @@ use crate::words;
 /// A picture whose drawn part covers less than this is broken.
 const NOTHING: f64 = 0.004;
 
-/// Ink from which a drawing in one colour is a solid shape.
-const SOLID: f64 = 0.66;
+/// Half the width of the thickest lines of icons, as share of the side, and the share of deeper ink from
+/// which a drawing in one colour is a solid shape.
+const LINE: f32 = 0.055;
+const SOLID: f64 = 0.1;
 
 type Drawn = Option<(Record, Square)>;
 
@@ -327,7 +329,7 @@ fn bare_if_mono(base: &Base) -> String {
 
 /// A drawing in one colour is a line icon or, when mostly filled, a silhouette.
 fn mono_style(base: &Base, picture: &Square) -> String {
-    let solid = !base.duotone && recolour::ink(picture) >= SOLID;
+    let solid = !base.duotone && recolour::solidity(picture, LINE) >= SOLID;
     if solid { "silhouette" } else { "line icon" }.to_owned()
 }
 

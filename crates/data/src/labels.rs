@@ -1,7 +1,7 @@
 //! What pictures show: names, keywords and subjects of emoji code points (from the package `emojibase-data`)
 //! and of icons (from their file names).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -69,6 +69,8 @@ pub(crate) struct Labels {
     by_name: HashMap<String, String>,
     /// Concept by noun or alias, for icons named after the same things.
     concepts: BTreeMap<String, String>,
+    /// Words of all labels and tags: plain English for things.
+    vocabulary: BTreeSet<String>,
 }
 
 /// Natural names that the label data lacks.
@@ -171,6 +173,11 @@ impl Labels {
         for entry in &entries {
             let subgroup = entry.subgroup.and_then(|s| groups.subgroups.get(&s.to_string())).map_or("", String::as_str);
             let Some(group) = entry.group else { continue };
+            for text in entry.tags.iter().chain([&entry.label]) {
+                let lower = text.to_lowercase();
+                let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|w| w.len() > 1);
+                labels.vocabulary.extend(words.map(str::to_owned));
+            }
             let code = normal_code(&entry.hexcode);
             let codes = shortcodes.get(&code).map_or(&[][..], Vec::as_slice);
             let names = names(&entry.label, &entry.tags, codes, group, subgroup);
@@ -230,6 +237,17 @@ impl Labels {
         self.concepts.get(noun).cloned().unwrap_or_else(|| concept(noun, ""))
     }
 
+    /// Whether an emoji shows the thing with this noun.
+    pub(crate) fn shows(&self, noun: &str) -> bool {
+        self.concepts.contains_key(noun)
+    }
+
+    /// Whether a word, or its singular or plural, is used of emoji.
+    pub(crate) fn knows(&self, word: &str) -> bool {
+        let has = |w: &str| self.vocabulary.contains(w);
+        has(word) || has(&format!("{word}s")) || word.strip_suffix("es").is_some_and(has) || word.strip_suffix('s').is_some_and(has)
+    }
+
     /// Keywords of the emoji that shows `noun`, if there is one.
     pub(crate) fn keywords(&self, noun: &str) -> Vec<String> {
         self.by_name(noun).filter(|n| n.free()).map(|n| n.keywords.clone()).unwrap_or_default()
@@ -280,6 +298,9 @@ fn names(label: &str, tags: &[String], codes: &[String], group: u32, subgroup: &
     if let Some((_, more)) = ALIASES.iter().find(|(name, _)| *name == noun) {
         aliases.extend(more.iter().map(|a| (*a).to_owned()));
     }
+    if let Some(country) = noun.strip_prefix("flag of ") {
+        aliases.push(format!("{country} flag"));
+    }
     let counts_as_noun = matches!(subject, "animals" | "plants" | "food" | "travel" | "activities" | "objects");
     for code in codes {
         let alias = code.replace(['_', '-'], " ");
@@ -297,7 +318,7 @@ fn names(label: &str, tags: &[String], codes: &[String], group: u32, subgroup: &
     let keywords = tags
         .iter()
         .map(|t| t.to_lowercase())
-        .filter(|t| t.len() >= 3 && t.chars().all(|c| c.is_ascii_lowercase() || c == ' ') && !words::names_colour(t) && !SLANG.contains(&t.as_str()))
+        .filter(|t| t.len() >= 3 && t.chars().all(|c| c.is_ascii_lowercase() || c == ' ') && !words::names_colour(t) && *t != noun && !SLANG.contains(&t.as_str()))
         .collect();
     Names { noun, aliases, keywords, detail, concept, group: subject.to_owned(), variant }
 }

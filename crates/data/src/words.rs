@@ -12,7 +12,7 @@ const NO_ARTICLE: &[&str] = &[
     "fog", "wood", "coral", "yarn", "thread", "money", "confetti", "soap", "milk", "butter", "custard", "sake", "ice",
     "snow", "hockey", "tennis", "bowling", "lacrosse", "camping", "corn", "ginger", "sand", "rain", "dna", "mail",
     "music", "wind", "weather", "hail", "grass", "cotton", "food", "luggage", "jewelry", "pizza slices", "wheat",
-    "dust", "smoke", "paint", "art", "golf", "basketball gear", "chess", "traffic", "equipment", "software",
+    "foggy", "dust", "smoke", "paint", "art", "golf", "basketball gear", "chess", "traffic", "equipment", "software",
 ];
 
 const PROPER: &[&str] =

@@ -99,6 +99,10 @@ pub(crate) fn icons(source: &Source, path: &Path, labels: &Labels) -> Result<Vec
         if plain.split('-').any(|word| source.skip_words.iter().any(|skip| skip == word)) {
             continue;
         }
+        // Words that no emoji uses are mostly jargon of user interfaces.
+        if !plain.split('-').all(|word| labels.knows(word)) {
+            continue;
+        }
         let Some(names) = labels::icon(labels, plain, "icons") else { continue };
         let mut base = Base::new(source, name.clone(), Art::Svg(svg(&set, icon)), names);
         base.mono = icon.body.contains("currentColor");
