@@ -109,10 +109,9 @@ impl Canvas {
                 }
                 let alpha = u32::from(source[3]);
                 let target = (top as usize * self.width + left as usize) * 4;
-                for c in 0..3 {
-                    let under = u32::from(self.pixels[target + c]);
-                    self.pixels[target + c] =
-                        ((u32::from(source[c]) * alpha + under * (255 - alpha) + 127) / 255) as u8;
+                for (pixel, &colour) in self.pixels[target..target + 3].iter_mut().zip(source) {
+                    let mixed = u32::from(colour) * alpha + u32::from(*pixel) * (255 - alpha);
+                    *pixel = ((mixed + 127) / 255) as u8;
                 }
             }
         }

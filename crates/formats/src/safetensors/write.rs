@@ -97,7 +97,7 @@ pub fn write<'a>(
     write_to(&SystemDisk, path, tensors, metadata)
 }
 
-/// [`write`] on a given disk.
+/// [`write()`] on a given disk.
 pub fn write_to<'a>(
     disk: &dyn Disk,
     path: impl AsRef<Path>,
