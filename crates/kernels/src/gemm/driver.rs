@@ -106,13 +106,19 @@ fn with_scratch<T>(
     lines: usize,
     work: impl FnOnce(&mut [Line]) -> T,
 ) -> T {
+    let mut buffer = take_scratch(scratch, lines);
+    let result = work(&mut buffer[..lines]);
+    scratch.set(buffer);
+    result
+}
+
+/// Takes this thread's buffer, grown to at least `lines`; whoever takes it puts it back.
+fn take_scratch(scratch: &'static std::thread::LocalKey<Cell<Vec<Line>>>, lines: usize) -> Vec<Line> {
     let mut buffer = scratch.take();
     if buffer.len() < lines {
         buffer.resize(lines, Line::ZERO);
     }
-    let result = work(&mut buffer[..lines]);
-    scratch.set(buffer);
-    result
+    buffer
 }
 
 /// Panels that are packed together: reading rows of four panels at once reads whole pieces of memory.
@@ -309,13 +315,17 @@ impl Kernel for Task<'_> {
         let _configuration =
             (work.variant.micro == Micro::Amx).then(|| unsafe { crate::gemm::amx::TileConfiguration::load() });
         match work.a {
-            Left::Operand(a) => with_scratch(&LEFT, block_lines, |scratch| {
+            Left::Operand(a) => {
+                // No closure here: one that is not inlined would be compiled without the instruction set.
+                let mut scratch = take_scratch(&LEFT, block_lines);
                 for i in work.range.0..work.range.1 {
                     let chunk = work.chunks.get(i);
-                    pack_left(work.variant, a, row, rows, chunk, scratch, work.chunks.row_words());
-                    work.tiles(s, scratch, (row, rows), (panel, end_panel), chunk, chunk.first_line);
+                    let lines = &mut scratch[..block_lines];
+                    pack_left(work.variant, a, row, rows, chunk, lines, work.chunks.row_words());
+                    work.tiles(s, lines, (row, rows), (panel, end_panel), chunk, chunk.first_line);
                 }
-            }),
+                LEFT.set(scratch);
+            }
             Left::Packed(lines) => {
                 let lines = &lines[block * block_lines..(block + 1) * block_lines];
                 work.tiles(s, lines, (row, rows), (panel, end_panel), work.chunks.get(work.range.0), 0);
@@ -391,11 +401,17 @@ impl Work<'_> {
     ) {
         let n = self.n;
         let columns = columns.min(n - column);
+        let Epilogue { bias, activation, residual } = *self.epilogue;
+        let plain = bias.is_none() && activation == Activation::None && residual.is_none();
         for (i, sums) in tile.0[..rows].iter().enumerate() {
             let start = (first_row + i) * n + column;
             // SAFETY: the output has m·n values (checked by the callers in `gemm`); row and columns are inside, and no
             // other task has this tile.
             let out = unsafe { std::slice::from_raw_parts_mut(self.out.get().add(start), columns) };
+            if !chunk.add && (plain || !chunk.last) {
+                out.copy_from_slice(&sums[..columns]);
+                continue;
+            }
             for (j, out) in out.chunks_mut(S::LANES).enumerate() {
                 let at = j * S::LANES;
                 let mut v = s.load(&sums[at..]);
@@ -403,16 +419,16 @@ impl Work<'_> {
                     v = s.add(load(s, out), v);
                 }
                 if chunk.last {
-                    if let Some(bias) = self.epilogue.bias {
+                    if let Some(bias) = bias {
                         v = s.add(v, load(s, &bias[column + at..column + at + out.len()]));
                     }
-                    v = match self.epilogue.activation {
+                    v = match activation {
                         Activation::None => v,
                         Activation::Silu => vecmath::silu(s, v),
                         Activation::Gelu => vecmath::gelu(s, v),
                         Activation::Tanh => vecmath::tanh(s, v),
                     };
-                    if let Some(residual) = self.epilogue.residual {
+                    if let Some(residual) = residual {
                         v = s.add(v, load(s, &residual[start + at..start + at + out.len()]));
                     }
                 }
