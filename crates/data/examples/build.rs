@@ -10,7 +10,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             eprintln!("{} {} of {}", p.stage, p.done, p.total);
         }
     })?;
-    eprintln!("{} records, {} dropped, {} skipped, {:.0} s", report.records, report.dropped, report.skipped.len(), report.seconds);
+    eprintln!(
+        "{} records, {} dropped, {} skipped, {:.0} s",
+        report.records,
+        report.dropped,
+        report.skipped.len(),
+        report.seconds
+    );
     for skipped in report.skipped.iter().take(40) {
         eprintln!("  {}: {}", skipped.file, skipped.reason);
     }

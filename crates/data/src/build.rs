@@ -25,6 +25,9 @@ const BATCH: usize = 256;
 /// Threads of a build; pictures are independent, so the result does not depend on it.
 const THREADS: usize = 2;
 
+/// A record with its PNG bytes, nothing when its caption would not be true, or what went wrong.
+type Drawn = Result<Option<(Record, Vec<u8>)>, Skipped>;
+
 /// How far a build is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildProgress {
@@ -84,12 +87,13 @@ pub fn build(
     let (mut items, mut dropped) = (Vec::with_capacity(jobs.len()), 0);
     for (number, batch) in jobs.chunks(BATCH).enumerate() {
         progress(BuildProgress { stage: "drawing", done: number * BATCH, total: jobs.len() });
-        let drawn: Vec<Result<Option<(Record, Vec<u8>)>, Skipped>> =
-            pool.install(|| batch.par_iter().map(|job| draw(job, &studio, &parsed)).collect());
+        let drawn: Vec<Drawn> = pool.install(|| batch.par_iter().map(|job| draw(job, &studio, &parsed)).collect());
         for result in drawn {
             match result {
                 Ok(Some(item)) => items.push(item),
                 Ok(None) => dropped += 1,
+                // Variants of a broken file fail like the file itself; it is named once.
+                Err(reason) if skipped.contains(&reason) => {}
                 Err(reason) => skipped.push(reason),
             }
         }
@@ -141,11 +145,7 @@ pub fn build(
     })
 }
 
-fn draw(
-    job: &Job,
-    studio: &Studio<'_>,
-    recipe: &Recipe,
-) -> Result<Option<(Record, Vec<u8>)>, Skipped> {
+fn draw(job: &Job, studio: &Studio<'_>, recipe: &Recipe) -> Drawn {
     let base = &studio.bases[job.base];
     let skip = |e: DataError| Skipped { file: format!("{}/{}", base.source, base.id), reason: e.to_string() };
     let Some((mut record, picture)) = studio.draw(job).map_err(skip)? else { return Ok(None) };

@@ -94,7 +94,11 @@ pub(crate) fn paraphrases(phrases: &Phrases, extra: &[String], choices: &mut Cho
         let other = with_background(other);
         out.push(other.clone());
         if !style.is_empty() {
-            out.push(if choices.below(2) == 0 { format!("{other}, {style}") } else { format!("{} {other}", of(style)) });
+            out.push(if choices.below(2) == 0 {
+                format!("{other}, {style}")
+            } else {
+                format!("{} {other}", of(style))
+            });
         }
     }
     if !phrases.say_all {
@@ -146,7 +150,13 @@ mod tests {
         };
         let phrases = single(&names, "dog face", Some("brown"), "3d render");
         let captions = paraphrases(&phrases, &[], &mut Choices::new(&["dog"]));
-        for wanted in ["a brown dog face", "a brown dog face, 3d render", "a 3d render of a brown dog face", "a dog face", "a brown dog"] {
+        for wanted in [
+            "a brown dog face",
+            "a brown dog face, 3d render",
+            "a 3d render of a brown dog face",
+            "a dog face",
+            "a brown dog",
+        ] {
             assert!(captions.iter().any(|c| c == wanted), "{wanted}: {captions:?}");
         }
         assert!(captions.len() >= 6 && captions.iter().all(|c| c.split(' ').count() <= MAX_WORDS));

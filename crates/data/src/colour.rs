@@ -35,8 +35,24 @@ pub(crate) const PALETTE: &[(&str, &[u32])] = &[
 
 /// Names that are painted: clear colours people ask for.
 pub(crate) const PAINTS: &[&str] = &[
-    "red", "orange", "yellow", "green", "dark green", "light green", "teal", "turquoise", "light blue", "blue",
-    "dark blue", "purple", "pink", "magenta", "brown", "gray", "black", "white",
+    "red",
+    "orange",
+    "yellow",
+    "green",
+    "dark green",
+    "light green",
+    "teal",
+    "turquoise",
+    "light blue",
+    "blue",
+    "dark blue",
+    "purple",
+    "pink",
+    "magenta",
+    "brown",
+    "gray",
+    "black",
+    "white",
 ];
 
 /// The sRGB value a named colour is painted with.
@@ -138,8 +154,8 @@ impl Palette {
             let lab = to_lab([channel(pixel[0]), channel(pixel[1]), channel(pixel[2])]);
             let sum = &mut sums[self.nearest(lab)];
             sum.0 += alpha;
-            for c in 0..3 {
-                sum.1[c] += alpha * lab[c];
+            for (sum, value) in sum.1.iter_mut().zip(lab) {
+                *sum += alpha * value;
             }
             total += alpha;
         }

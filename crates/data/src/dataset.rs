@@ -1,7 +1,7 @@
 //! Reading: a dataset, or a user's own folder of pictures with captions, decoded into memory once.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 
@@ -9,8 +9,8 @@ use crate::error::{DataError, io};
 use crate::picture::Square;
 use crate::record::{Kind, Record};
 use crate::shard::{self, INDEX, Skipped};
-use crate::split::{Split, hash, mix};
 use crate::sources::folder;
+use crate::split::{Split, hash, mix};
 
 /// Share of training captions that name the style only, and the object only.
 const STYLE_ONLY: f64 = 0.05;
@@ -36,7 +36,11 @@ impl Dataset {
         if !(8..=1024).contains(&resolution) {
             return Err(DataError::Resolution(resolution));
         }
-        let parts = if dir.join(INDEX).is_file() { open_shards(dir, resolution, split)? } else { open_folder(dir, resolution, split)? };
+        let parts = if dir.join(INDEX).is_file() {
+            open_shards(dir, resolution, split)?
+        } else {
+            open_folder(dir, resolution, split)?
+        };
         let mut dataset = Dataset {
             resolution,
             split,
@@ -117,7 +121,10 @@ impl Dataset {
             if at < STYLE_ONLY && !record.style.is_empty() && record.kind == Kind::Original {
                 return record.style.clone();
             }
-            if (STYLE_ONLY..STYLE_ONLY + OBJECT_ONLY).contains(&at) && !record.object.is_empty() && record.background.is_none() {
+            if (STYLE_ONLY..STYLE_ONLY + OBJECT_ONLY).contains(&at)
+                && !record.object.is_empty()
+                && record.background.is_none()
+            {
                 return record.object.clone();
             }
         }
@@ -199,7 +206,7 @@ fn open_folder(dir: &Path, resolution: usize, split: Split) -> Result<Vec<Part>,
     Ok(parts)
 }
 
-fn display(path: &PathBuf) -> String {
+fn display(path: &Path) -> String {
     path.display().to_string()
 }
 

@@ -7,8 +7,8 @@ use crate::compose::{self, Relation};
 use crate::error::DataError;
 use crate::picture::Square;
 use crate::plan::{Job, Treatment};
-use crate::record::{Kind, Record};
 use crate::recolour;
+use crate::record::{Kind, Record};
 use crate::sources::Base;
 use crate::split::{Choices, hash};
 use crate::words;
@@ -100,7 +100,7 @@ impl Studio<'_> {
         for target in targets.iter().filter(|t| !colour::same_family(t, main.name)) {
             let changed = recolour::recolour(&picture, main.mean, target);
             let measured = self.palette.measure(&changed);
-            if !main_colour(&measured).is_some_and(|m| m.name == *target) {
+            if main_colour(&measured).is_none_or(|m| m.name != *target) {
                 continue;
             }
             let mut record = blank(base, &format!("-{}{round}", target.replace(' ', "-")));
@@ -157,7 +157,10 @@ impl Studio<'_> {
     fn background(&self, shares: &[Share], colours: &[&'static str]) -> Option<&'static str> {
         colours.iter().copied().find(|name| {
             let lab = colour::to_lab(colour::paint(name));
-            shares.iter().filter(|s| s.share > 0.12).all(|s| colour::distance(s.mean, lab) > 32.0 && !colour::same_family(s.name, name))
+            shares
+                .iter()
+                .filter(|s| s.share > 0.12)
+                .all(|s| colour::distance(s.mean, lab) > 32.0 && !colour::same_family(s.name, name))
         })
     }
 
@@ -358,7 +361,9 @@ fn may_name(base: &Base, colour: &str) -> bool {
     let names = &base.names;
     // A face is yellow as a page is white: only the unusual is said.
     let usual = names.group == "faces" && matches!(colour, "yellow" | "orange");
-    !usual && !matches!(names.group.as_str(), "people" | "hands" | "flags" | "body") && !words::names_colour(&names.noun)
+    !usual
+        && !matches!(names.group.as_str(), "people" | "hands" | "flags" | "body")
+        && !words::names_colour(&names.noun)
 }
 
 /// The main colour, if one clearly is.

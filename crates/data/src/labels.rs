@@ -32,7 +32,10 @@ pub(crate) struct Names {
 impl Names {
     /// Subjects that may be recoloured, counted and arranged without becoming untrue or odd.
     pub(crate) fn free(&self) -> bool {
-        matches!(self.group.as_str(), "animals" | "food" | "plants" | "travel" | "activities" | "objects" | "hearts" | "icons" | "clip art")
+        matches!(
+            self.group.as_str(),
+            "animals" | "food" | "plants" | "travel" | "activities" | "objects" | "hearts" | "icons" | "clip art"
+        )
     }
 }
 
@@ -245,7 +248,10 @@ impl Labels {
     /// Whether a word, or its singular or plural, is used of emoji.
     pub(crate) fn knows(&self, word: &str) -> bool {
         let has = |w: &str| self.vocabulary.contains(w);
-        has(word) || has(&format!("{word}s")) || word.strip_suffix("es").is_some_and(has) || word.strip_suffix('s').is_some_and(has)
+        has(word)
+            || has(&format!("{word}s"))
+            || word.strip_suffix("es").is_some_and(has)
+            || word.strip_suffix('s').is_some_and(has)
     }
 
     /// Keywords of the emoji that shows `noun`, if there is one.
@@ -308,7 +314,7 @@ fn names(label: &str, tags: &[String], codes: &[String], group: u32, subgroup: &
             && alias.chars().all(|c| c.is_ascii_lowercase() || c == ' ')
             && tags.contains(&alias)
             && alias != noun
-            && !(noun.starts_with(&alias) && !noun.ends_with(" face"))
+            && (!noun.starts_with(&alias) || noun.ends_with(" face"))
             && !words::names_colour(&alias)
             && !alias.ends_with("ing");
         if counts_as_noun && fits && aliases.len() < 2 && !aliases.contains(&alias) {
@@ -318,7 +324,13 @@ fn names(label: &str, tags: &[String], codes: &[String], group: u32, subgroup: &
     let keywords = tags
         .iter()
         .map(|t| t.to_lowercase())
-        .filter(|t| t.len() >= 3 && t.chars().all(|c| c.is_ascii_lowercase() || c == ' ') && !words::names_colour(t) && *t != noun && !SLANG.contains(&t.as_str()))
+        .filter(|t| {
+            t.len() >= 3
+                && t.chars().all(|c| c.is_ascii_lowercase() || c == ' ')
+                && !words::names_colour(t)
+                && *t != noun
+                && !SLANG.contains(&t.as_str())
+        })
         .collect();
     Names { noun, aliases, keywords, detail, concept, group: subject.to_owned(), variant }
 }
@@ -326,7 +338,8 @@ fn names(label: &str, tags: &[String], codes: &[String], group: u32, subgroup: &
 /// Tags of chat language that describe no picture.
 const SLANG: &[&str] = &[
     "cya", "gtg", "ttfn", "ttyl", "outtie", "brb", "lol", "lmao", "omg", "rofl", "adorbs", "bff", "bae", "fam", "goat",
-    "idk", "imo", "jk", "nvm", "smh", "thx", "tbh", "wtf", "yolo", "you", "hey", "hmm", "yum", "nope", "yep", "yeah", "haha",
+    "idk", "imo", "jk", "nvm", "smh", "thx", "tbh", "wtf", "yolo", "you", "hey", "hmm", "yum", "nope", "yep", "yeah",
+    "haha",
 ];
 
 /// The noun of a label, what distinguishes it from its near duplicates, and whether it has such.
@@ -351,7 +364,9 @@ fn noun(label: &str, subject: &str, subgroup: &str) -> (String, Option<String>, 
         match part {
             "bald" => traits.push("with a bald head".to_owned()),
             "beard" => traits.push("with a beard".to_owned()),
-            _ if part.ends_with("skin tone") => tones.push(format!("with {} skin", part.trim_end_matches(" skin tone"))),
+            _ if part.ends_with("skin tone") => {
+                tones.push(format!("with {} skin", part.trim_end_matches(" skin tone")))
+            }
             _ if part.ends_with("hair") => traits.push(format!("with {part}")),
             _ if part.starts_with("facing") => traits.push(part.to_owned()),
             _ => members.push(part.to_owned()),
@@ -383,7 +398,20 @@ fn list(words: &[String]) -> String {
 pub(crate) fn concept(noun: &str, subject: &str) -> String {
     let mut name = noun;
     if subject == "people" {
-        for prefix in ["man in ", "woman in ", "person in ", "man with ", "woman with ", "person with ", "man ", "woman ", "person ", "men ", "women ", "people "] {
+        for prefix in [
+            "man in ",
+            "woman in ",
+            "person in ",
+            "man with ",
+            "woman with ",
+            "person with ",
+            "man ",
+            "woman ",
+            "person ",
+            "men ",
+            "women ",
+            "people ",
+        ] {
             if let Some(rest) = name.strip_prefix(prefix) {
                 name = rest;
                 break;
@@ -434,7 +462,10 @@ mod tests {
 
     #[test]
     fn one_concept_for_the_same_thing() {
-        assert_eq!(parse("woman running", 1, "person-activity").concept, parse("man running", 1, "person-activity").concept);
+        assert_eq!(
+            parse("woman running", 1, "person-activity").concept,
+            parse("man running", 1, "person-activity").concept
+        );
         assert_eq!(parse("dog face", 3, "animal-mammal").concept, "dog");
         assert_eq!(parse("green book", 7, "book-paper").concept, "book");
         assert_eq!(parse("three-thirty", 5, "time").concept, "clock face");

@@ -82,8 +82,7 @@ impl Square {
         }
         if size > self.size {
             let from = RgbaImage::from_raw(self.size as u32, self.size as u32, self.pixels).expect("square");
-            let to =
-                image::imageops::resize(&from, size as u32, size as u32, image::imageops::FilterType::Triangle);
+            let to = image::imageops::resize(&from, size as u32, size as u32, image::imageops::FilterType::Triangle);
             return Square { size, pixels: to.into_raw() };
         }
         let spans = spans(self.size, size);
@@ -95,14 +94,14 @@ impl Square {
                 for &(row, h) in rows {
                     for &(column, w) in columns {
                         let i = (row * self.size + column) * 4;
-                        for c in 0..4 {
-                            sum[c] += h * w * u64::from(self.pixels[i + c]);
+                        for (sum, value) in sum.iter_mut().zip(&self.pixels[i..i + 4]) {
+                            *sum += h * w * u64::from(*value);
                         }
                     }
                 }
                 let i = (y * size + x) * 4;
-                for c in 0..4 {
-                    out.pixels[i + c] = ((sum[c] + area / 2) / area) as u8;
+                for (pixel, sum) in out.pixels[i..i + 4].iter_mut().zip(sum) {
+                    *pixel = ((sum + area / 2) / area) as u8;
                 }
             }
         }
@@ -125,9 +124,8 @@ impl Square {
                 let source = top.pixel(x as usize, y as usize);
                 let i = (to_y as usize * self.size + to_x as usize) * 4;
                 let keep = 255 - u32::from(source[3]);
-                for c in 0..4 {
-                    let under = (u32::from(self.pixels[i + c]) * keep + 127) / 255;
-                    self.pixels[i + c] = (u32::from(source[c]) + under).min(255) as u8;
+                for (under, over) in self.pixels[i..i + 4].iter_mut().zip(source) {
+                    *under = (u32::from(over) + (u32::from(*under) * keep + 127) / 255).min(255) as u8;
                 }
             }
         }
@@ -207,7 +205,8 @@ mod tests {
 
     #[test]
     fn shrinking_takes_the_mean() {
-        let square = Square { size: 3, pixels: [0, 90, 90, 90, 90, 90, 90, 90, 90].iter().flat_map(|&v| [v; 4]).collect() };
+        let square =
+            Square { size: 3, pixels: [0, 90, 90, 90, 90, 90, 90, 90, 90].iter().flat_map(|&v| [v; 4]).collect() };
         assert_eq!(square.clone().resized(1).pixel(0, 0), [80; 4]);
         assert_eq!(square.resized(2).pixel(0, 0), [50; 4]);
     }

@@ -41,8 +41,26 @@ pub(crate) struct Job {
 
 /// Backgrounds people ask for.
 const BACKGROUNDS: &[&str] = &[
-    "yellow", "blue", "light blue", "pink", "green", "light green", "white", "black", "gray", "light gray", "orange",
-    "red", "purple", "lavender", "beige", "turquoise", "teal", "dark blue", "light yellow", "brown",
+    "yellow",
+    "blue",
+    "light blue",
+    "pink",
+    "green",
+    "light green",
+    "white",
+    "black",
+    "gray",
+    "light gray",
+    "orange",
+    "red",
+    "purple",
+    "lavender",
+    "beige",
+    "turquoise",
+    "teal",
+    "dark blue",
+    "light yellow",
+    "brown",
 ];
 
 /// Plans all pictures of a recipe.
@@ -57,7 +75,10 @@ pub(crate) fn plan(bases: &[Base], recipe: &Recipe) -> Vec<Job> {
     let free = |b: &Base| made(b) && b.names.free();
     let countable = |b: &Base| free(b) && words::is_countable(&b.names.noun) && b.names.noun.split(' ').count() <= 3;
     let wanted = &recipe.variants;
-    let mut add = |what: &str, number: usize, fits: &dyn Fn(&Base) -> bool, make: &dyn Fn(usize, &mut Choices) -> Option<Treatment>| {
+    let mut add = |what: &str,
+                   number: usize,
+                   fits: &dyn Fn(&Base) -> bool,
+                   make: &dyn Fn(usize, &mut Choices) -> Option<Treatment>| {
         for (base, round) in choose(bases, what, number, fits) {
             let mut choices = Choices::new(&[what, &round.to_string(), &bases[base].source, &bases[base].id]);
             if let Some(treatment) = make(base, &mut choices) {
@@ -72,8 +93,12 @@ pub(crate) fn plan(bases: &[Base], recipe: &Recipe) -> Vec<Job> {
         Some(Treatment::Background { colours: some(BACKGROUNDS, 6, choices) })
     });
     let shape = |b: &Base| coloured(b) && (free(b) || b.names.group == "people" || b.names.group == "hands");
-    add("silhouette", wanted.silhouette, &shape, &|_, choices| Some(Treatment::Silhouette { paint: shade(choices, 2) }));
-    add("outline", wanted.outline, &|b| coloured(b) && free(b), &|_, choices| Some(Treatment::Outline { paint: shade(choices, 2) }));
+    add("silhouette", wanted.silhouette, &shape, &|_, choices| {
+        Some(Treatment::Silhouette { paint: shade(choices, 2) })
+    });
+    add("outline", wanted.outline, &|b| coloured(b) && free(b), &|_, choices| {
+        Some(Treatment::Outline { paint: shade(choices, 2) })
+    });
     add("copies", wanted.copies, &|b| countable(b), &|_, choices| {
         let count = *choices.pick(&[2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6]);
         Some(Treatment::Copies { count })

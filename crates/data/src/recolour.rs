@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn lines_and_solids_are_told_apart() {
-        let solid = square(32, |x, y| if (4..28).contains(&x) && (4..28).contains(&y) { [0, 0, 0, 255] } else { [0; 4] });
+        let solid =
+            square(32, |x, y| if (4..28).contains(&x) && (4..28).contains(&y) { [0, 0, 0, 255] } else { [0; 4] });
         assert!(solidity(&solid, 0.055) > 0.5);
         let line = outline(&solid, 2.0, [0, 0, 0]);
         assert_eq!(solidity(&line, 0.055), 0.0);

@@ -109,12 +109,10 @@ pub(crate) fn read(
         match extension {
             "json" => match serde_json::from_slice::<Record>(&content) {
                 Ok(record) if record.captions.is_empty() => skip("the record has no caption".into()),
-                Ok(record) if record.weight.is_finite() && record.weight >= 0.0 => {
-                    match pictures.remove(key) {
-                        Some(picture) => records.push((record, picture)),
-                        None => skip("no picture precedes this record".into()),
-                    }
-                }
+                Ok(record) if record.weight.is_finite() && record.weight >= 0.0 => match pictures.remove(key) {
+                    Some(picture) => records.push((record, picture)),
+                    None => skip("no picture precedes this record".into()),
+                },
                 Ok(_) => skip("the weight is not a number of zero or more".into()),
                 Err(error) => skip(error.to_string()),
             },
@@ -128,15 +126,18 @@ pub(crate) fn read(
 pub(crate) fn read_index(folder: &Path) -> Result<Index, DataError> {
     let path = folder.join(INDEX);
     let bytes = fs::read(&path).map_err(io(&path))?;
-    let index: Index =
-        serde_json::from_slice(&bytes).map_err(|e| DataError::Malformed { path: path.clone(), reason: e.to_string() })?;
+    let index: Index = serde_json::from_slice(&bytes)
+        .map_err(|e| DataError::Malformed { path: path.clone(), reason: e.to_string() })?;
     if index.version != 1 {
         let reason = format!("layout version {} is not known here", index.version);
         return Err(DataError::Malformed { path, reason });
     }
     for shard in &index.shards {
         if shard.file.contains(['/', '\\']) {
-            return Err(DataError::Malformed { path, reason: format!("shard name `{}` leaves the folder", shard.file) });
+            return Err(DataError::Malformed {
+                path,
+                reason: format!("shard name `{}` leaves the folder", shard.file),
+            });
         }
     }
     Ok(index)
@@ -159,7 +160,13 @@ mod tests {
     use crate::picture::Square;
 
     fn record(key: &str) -> Record {
-        Record { key: key.into(), concept: "dot".into(), captions: vec!["a dot".into()], weight: 1.0, ..Record::default() }
+        Record {
+            key: key.into(),
+            concept: "dot".into(),
+            captions: vec!["a dot".into()],
+            weight: 1.0,
+            ..Record::default()
+        }
     }
 
     #[test]

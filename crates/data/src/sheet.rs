@@ -56,7 +56,14 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} records of {} concepts, {} files skipped", self.name, self.records, self.concepts, self.skipped.len())?;
+        writeln!(
+            f,
+            "{}: {} records of {} concepts, {} files skipped",
+            self.name,
+            self.records,
+            self.concepts,
+            self.skipped.len()
+        )?;
         for (title, parts) in [
             ("split", &self.splits),
             ("kind", &self.kinds),

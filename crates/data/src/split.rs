@@ -50,9 +50,10 @@ impl FromStr for Split {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        Split::ALL.into_iter().find(|split| split.name() == s).ok_or_else(|| {
-            format!("`{s}` is not a split; the splits are {}", Split::ALL.map(Split::name).join(", "))
-        })
+        Split::ALL
+            .into_iter()
+            .find(|split| split.name() == s)
+            .ok_or_else(|| format!("`{s}` is not a split; the splits are {}", Split::ALL.map(Split::name).join(", ")))
     }
 }
 

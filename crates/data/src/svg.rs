@@ -51,14 +51,19 @@ pub(crate) fn fit(picture: Square, size: usize) -> Square {
     let covered = |x: usize, y: usize| picture.pixels[(y * n + x) * 4 + 3] > 8;
     let rows: Vec<usize> = (0..n).filter(|&y| (0..n).any(|x| covered(x, y))).collect();
     let columns: Vec<usize> = (0..n).filter(|&x| (0..n).any(|y| covered(x, y))).collect();
-    let (Some(&top), Some(&bottom), Some(&left), Some(&right)) = (rows.first(), rows.last(), columns.first(), columns.last())
+    let (Some(&top), Some(&bottom), Some(&left), Some(&right)) =
+        (rows.first(), rows.last(), columns.first(), columns.last())
     else {
         return Square::new(size);
     };
     let (w, h) = (right - left + 1, bottom - top + 1);
     let side = ((w.max(h) as f32 / FIT).round() as usize).max(w.max(h));
     let mut square = Square::new(side);
-    square.draw(&picture, (side as isize - w as isize) / 2 - left as isize, (side as isize - h as isize) / 2 - top as isize);
+    square.draw(
+        &picture,
+        (side as isize - w as isize) / 2 - left as isize,
+        (side as isize - h as isize) / 2 - top as isize,
+    );
     square.resized(size)
 }
 

@@ -99,7 +99,8 @@ mod tests {
         records.extend((0..20).map(|i| record(&format!("person {i}"), "people", Kind::Original)));
         records.extend((0..10).map(|i| record(&format!("thing {i}"), "objects", Kind::Original)));
         records.extend((0..100).map(|i| record(&format!("thing {i}"), "objects", Kind::Recoloured)));
-        let mix = Mix { kinds: [("original".to_owned(), 0.6), ("recoloured".to_owned(), 0.4)].into(), ..Mix::default() };
+        let mix =
+            Mix { kinds: [("original".to_owned(), 0.6), ("recoloured".to_owned(), 0.4)].into(), ..Mix::default() };
         let caps = [Cap { group: Some("people".into()), style: None, share: 0.12 }];
         assign(&mut records.iter_mut().collect::<Vec<_>>(), &mix, &caps);
         let total: f32 = records.iter().map(|r| r.weight).sum();

@@ -3,34 +3,182 @@
 
 /// Names of colours that captions use, as [`crate::colour::PALETTE`] measures them.
 pub(crate) const COLOUR_WORDS: &[&str] = &[
-    "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "gray", "grey", "teal",
-    "turquoise", "magenta", "beige", "navy", "light", "dark", "golden", "silver",
+    "red",
+    "orange",
+    "yellow",
+    "green",
+    "blue",
+    "purple",
+    "pink",
+    "brown",
+    "black",
+    "white",
+    "gray",
+    "grey",
+    "teal",
+    "turquoise",
+    "magenta",
+    "beige",
+    "navy",
+    "light",
+    "dark",
+    "golden",
+    "silver",
 ];
 
 const NO_ARTICLE: &[&str] = &[
-    "bread", "rice", "bacon", "broccoli", "garlic", "spaghetti", "sushi", "oden", "honey", "fire", "water", "lightning",
-    "fog", "wood", "coral", "yarn", "thread", "money", "confetti", "soap", "milk", "butter", "custard", "sake", "ice",
-    "snow", "hockey", "tennis", "bowling", "lacrosse", "camping", "corn", "ginger", "sand", "rain", "dna", "mail",
-    "music", "wind", "weather", "hail", "grass", "cotton", "food", "luggage", "jewelry", "pizza slices", "wheat",
-    "foggy", "dust", "smoke", "paint", "art", "golf", "basketball gear", "chess", "traffic", "equipment", "software",
+    "bread",
+    "rice",
+    "bacon",
+    "broccoli",
+    "garlic",
+    "spaghetti",
+    "sushi",
+    "oden",
+    "honey",
+    "fire",
+    "water",
+    "lightning",
+    "fog",
+    "wood",
+    "coral",
+    "yarn",
+    "thread",
+    "money",
+    "confetti",
+    "soap",
+    "milk",
+    "butter",
+    "custard",
+    "sake",
+    "ice",
+    "snow",
+    "hockey",
+    "tennis",
+    "bowling",
+    "lacrosse",
+    "camping",
+    "corn",
+    "ginger",
+    "sand",
+    "rain",
+    "dna",
+    "mail",
+    "music",
+    "wind",
+    "weather",
+    "hail",
+    "grass",
+    "cotton",
+    "food",
+    "luggage",
+    "jewelry",
+    "pizza slices",
+    "wheat",
+    "foggy",
+    "dust",
+    "smoke",
+    "paint",
+    "art",
+    "golf",
+    "basketball gear",
+    "chess",
+    "traffic",
+    "equipment",
+    "software",
 ];
 
-const PROPER: &[&str] =
-    &["santa claus", "mrs. claus", "mx claus", "mount fuji", "saturn", "mars", "jupiter", "neptune", "uranus", "mercury", "venus", "saint nicholas"];
+const PROPER: &[&str] = &[
+    "santa claus",
+    "mrs. claus",
+    "mx claus",
+    "mount fuji",
+    "saturn",
+    "mars",
+    "jupiter",
+    "neptune",
+    "uranus",
+    "mercury",
+    "venus",
+    "saint nicholas",
+];
 
 const SINGULAR_S: &[&str] = &[
-    "bus", "minibus", "trolleybus", "lotus", "cactus", "octopus", "hibiscus", "christmas", "atlas", "gas", "lens",
-    "tennis", "walrus", "virus", "platypus", "campus", "circus", "canvas", "hippopotamus", "iris", "abacus", "rhinoceros",
-    "crocus", "narcissus", "chess", "dumbbells press", "stegosaurus", "brontosaurus", "asparagus", "plus", "minus",
-    "omnibus", "genius", "radius", "anubis", "penis", "oasis", "basis", "apparatus", "locus", "citrus", "papyrus", "news",
+    "bus",
+    "minibus",
+    "trolleybus",
+    "lotus",
+    "cactus",
+    "octopus",
+    "hibiscus",
+    "christmas",
+    "atlas",
+    "gas",
+    "lens",
+    "tennis",
+    "walrus",
+    "virus",
+    "platypus",
+    "campus",
+    "circus",
+    "canvas",
+    "hippopotamus",
+    "iris",
+    "abacus",
+    "rhinoceros",
+    "crocus",
+    "narcissus",
+    "chess",
+    "dumbbells press",
+    "stegosaurus",
+    "brontosaurus",
+    "asparagus",
+    "plus",
+    "minus",
+    "omnibus",
+    "genius",
+    "radius",
+    "anubis",
+    "penis",
+    "oasis",
+    "basis",
+    "apparatus",
+    "locus",
+    "citrus",
+    "papyrus",
+    "news",
 ];
 
-const PLURALS: &[&str] = &["people", "men", "women", "children", "feet", "teeth", "mice", "geese", "sheaves", "leaves", "wolves", "knives"];
+const PLURALS: &[&str] =
+    &["people", "men", "women", "children", "feet", "teeth", "mice", "geese", "sheaves", "leaves", "wolves", "knives"];
 
 /// Words after which a noun phrase's head has ended.
 const ENDS_HEAD: &[&str] = &[
-    "with", "without", "of", "on", "in", "over", "under", "for", "at", "from", "to", "by", "and", "showing", "holding",
-    "facing", "blowing", "savoring", "exhaling", "vomiting", "pointing", "falling", "fluttering", "wearing", "carrying",
+    "with",
+    "without",
+    "of",
+    "on",
+    "in",
+    "over",
+    "under",
+    "for",
+    "at",
+    "from",
+    "to",
+    "by",
+    "and",
+    "showing",
+    "holding",
+    "facing",
+    "blowing",
+    "savoring",
+    "exhaling",
+    "vomiting",
+    "pointing",
+    "falling",
+    "fluttering",
+    "wearing",
+    "carrying",
 ];
 
 /// The word that decides number and article: `"house with garden"` gives `"house"`.
@@ -47,7 +195,11 @@ pub(crate) fn is_plural(noun: &str) -> bool {
         return true;
     }
     PLURALS.contains(&head)
-        || (head.ends_with('s') && !head.ends_with("ss") && !head.ends_with("'s") && !head.ends_with("’s") && !SINGULAR_S.contains(&head))
+        || (head.ends_with('s')
+            && !head.ends_with("ss")
+            && !head.ends_with("'s")
+            && !head.ends_with("’s")
+            && !SINGULAR_S.contains(&head))
 }
 
 /// Whether the noun can be counted: "three cars", but not "three rices".
@@ -87,19 +239,45 @@ pub(crate) fn plural(noun: &str) -> String {
     let at = noun
         .match_indices(head)
         .map(|(i, _)| i)
-        .find(|&i| (i == 0 || noun.as_bytes()[i - 1] == b' ') && matches!(noun.as_bytes().get(i + head.len()), None | Some(b' ')))
+        .find(|&i| {
+            (i == 0 || noun.as_bytes()[i - 1] == b' ')
+                && matches!(noun.as_bytes().get(i + head.len()), None | Some(b' '))
+        })
         .unwrap_or(at);
     format!("{}{}{}", &noun[..at], plural_word(head), &noun[at + head.len()..])
 }
 
 fn plural_word(word: &str) -> String {
     for (one, many) in [
-        ("man", "men"), ("woman", "women"), ("child", "children"), ("person", "people"), ("mouse", "mice"),
-        ("foot", "feet"), ("tooth", "teeth"), ("goose", "geese"), ("leaf", "leaves"), ("wolf", "wolves"),
-        ("knife", "knives"), ("scarf", "scarves"), ("shelf", "shelves"), ("fish", "fish"), ("sheep", "sheep"),
-        ("deer", "deer"), ("ox", "oxen"), ("cactus", "cacti"), ("aircraft", "aircraft"), ("loaf", "loaves"),
-        ("potato", "potatoes"), ("tomato", "tomatoes"), ("mango", "mangoes"), ("die", "dice"), ("bison", "bison"),
-        ("squid", "squid"), ("shrimp", "shrimp"), ("calf", "calves"), ("hoof", "hooves"),
+        ("man", "men"),
+        ("woman", "women"),
+        ("child", "children"),
+        ("person", "people"),
+        ("mouse", "mice"),
+        ("foot", "feet"),
+        ("tooth", "teeth"),
+        ("goose", "geese"),
+        ("leaf", "leaves"),
+        ("wolf", "wolves"),
+        ("knife", "knives"),
+        ("scarf", "scarves"),
+        ("shelf", "shelves"),
+        ("fish", "fish"),
+        ("sheep", "sheep"),
+        ("deer", "deer"),
+        ("ox", "oxen"),
+        ("cactus", "cacti"),
+        ("aircraft", "aircraft"),
+        ("loaf", "loaves"),
+        ("potato", "potatoes"),
+        ("tomato", "tomatoes"),
+        ("mango", "mangoes"),
+        ("die", "dice"),
+        ("bison", "bison"),
+        ("squid", "squid"),
+        ("shrimp", "shrimp"),
+        ("calf", "calves"),
+        ("hoof", "hooves"),
     ] {
         if word == one || word.ends_with(&format!("-{one}")) {
             return format!("{}{many}", &word[..word.len() - one.len()]);

@@ -10,7 +10,12 @@ use crate::shard::Skipped;
 use crate::sources::{Art, Base};
 
 /// Lists the pictures of a folder in order of their names.
-pub(crate) fn list(source: &Source, path: &Path, labels: &Labels, skipped: &mut Vec<Skipped>) -> Result<Vec<Base>, DataError> {
+pub(crate) fn list(
+    source: &Source,
+    path: &Path,
+    labels: &Labels,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<Base>, DataError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path).map_err(io(path))? {
         files.push(entry.map_err(io(path))?.path());
@@ -25,7 +30,10 @@ pub(crate) fn list(source: &Source, path: &Path, labels: &Labels, skipped: &mut 
         }
         match labels.by_code(&stem) {
             Some(names) => bases.push(Base::new(source, stem, Art::File(file), names.clone())),
-            None => skipped.push(Skipped { file: format!("{}/{stem}", source.name), reason: "no emoji has these code points".into() }),
+            None => skipped.push(Skipped {
+                file: format!("{}/{stem}", source.name),
+                reason: "no emoji has these code points".into(),
+            }),
         }
     }
     Ok(bases)

@@ -51,7 +51,8 @@ pub(crate) fn list(dir: &Path) -> Result<(Vec<Pair>, Vec<Skipped>), DataError> {
             continue;
         }
         let key = picture.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-        let record = Record { concept: key.clone(), source: "folder".into(), captions, weight: 1.0, key, ..Record::default() };
+        let record =
+            Record { concept: key.clone(), source: "folder".into(), captions, weight: 1.0, key, ..Record::default() };
         pairs.push(Pair { picture, record });
     }
     Ok((pairs, skipped))

@@ -58,7 +58,12 @@ fn svg(set: &Set, icon: &Icon) -> Arc<str> {
 }
 
 /// The emoji of a package; names that belong to no emoji are left out.
-pub(crate) fn emoji(source: &Source, path: &Path, labels: &Labels, skipped: &mut Vec<Skipped>) -> Result<Vec<Base>, DataError> {
+pub(crate) fn emoji(
+    source: &Source,
+    path: &Path,
+    labels: &Labels,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<Base>, DataError> {
     let set: Set = read(&path.join("icons.json"))?;
     let mut bases = Vec::new();
     let mut unknown = 0;
@@ -75,7 +80,10 @@ pub(crate) fn emoji(source: &Source, path: &Path, labels: &Labels, skipped: &mut
         bases.push(base);
     }
     if unknown > 0 {
-        skipped.push(Skipped { file: source.name.clone(), reason: format!("{unknown} pictures have names that belong to no emoji") });
+        skipped.push(Skipped {
+            file: source.name.clone(),
+            reason: format!("{unknown} pictures have names that belong to no emoji"),
+        });
     }
     Ok(bases)
 }
@@ -85,7 +93,8 @@ pub(crate) fn icons(source: &Source, path: &Path, labels: &Labels) -> Result<Vec
     let set: Set = read(&path.join("icons.json"))?;
     let mut found: BTreeMap<(String, String), (u32, Base)> = BTreeMap::new();
     for (name, icon) in set.icons.iter().filter(|(_, icon)| !icon.hidden) {
-        let suffix = source.suffixes.iter().filter(|(suffix, _)| name.ends_with(suffix.as_str())).max_by_key(|(s, _)| s.len());
+        let suffix =
+            source.suffixes.iter().filter(|(suffix, _)| name.ends_with(suffix.as_str())).max_by_key(|(s, _)| s.len());
         let (plain, style) = match suffix {
             Some((_, style)) if style.is_empty() => continue,
             Some((suffix, style)) => (name.strip_suffix(suffix.as_str()).unwrap_or(name), style.clone()),

@@ -13,8 +13,8 @@ use crate::shard::Skipped;
 use crate::split::hash;
 use crate::svg;
 
-pub(crate) mod folder;
 pub(crate) mod fluent;
+pub(crate) mod folder;
 pub(crate) mod iconify;
 pub(crate) mod openclipart;
 

@@ -16,12 +16,71 @@ use crate::words::COLOUR_WORDS;
 
 /// Words at the end or start of titles that say nothing about the picture.
 const NOISE: &[&str] = &[
-    "icon", "clipart", "clip", "art", "svg", "simple", "vector", "architetto", "remix", "the", "a", "an", "by", "of", "in", "and", "with", "drawing",
-    "image", "picture", "outline", "color", "colour", "bw", "grayscale", "contour", "final", "illustration", "contour", "symbol", "jon", "phillips", "silhouette", "drawn", "lines", "straight", "cartoon", "sketch", "blueprint", "submission", "template", "one", "two", "on", "to", "with", "for", "under", "final", "new", "v", "version", "mark", "ii", "ganson", "jonathon",
+    "icon",
+    "clipart",
+    "clip",
+    "art",
+    "svg",
+    "simple",
+    "vector",
+    "architetto",
+    "remix",
+    "the",
+    "a",
+    "an",
+    "by",
+    "of",
+    "in",
+    "and",
+    "with",
+    "drawing",
+    "image",
+    "picture",
+    "outline",
+    "color",
+    "colour",
+    "bw",
+    "grayscale",
+    "contour",
+    "final",
+    "illustration",
+    "contour",
+    "symbol",
+    "jon",
+    "phillips",
+    "silhouette",
+    "drawn",
+    "lines",
+    "straight",
+    "cartoon",
+    "sketch",
+    "blueprint",
+    "submission",
+    "template",
+    "one",
+    "two",
+    "on",
+    "to",
+    "with",
+    "for",
+    "under",
+    "final",
+    "new",
+    "v",
+    "version",
+    "mark",
+    "ii",
+    "ganson",
+    "jonathon",
 ];
 
 /// Lists the usable SVG files below `path`.
-pub(crate) fn list(source: &Source, path: &Path, labels: &Labels, skipped: &mut Vec<Skipped>) -> Result<Vec<Base>, DataError> {
+pub(crate) fn list(
+    source: &Source,
+    path: &Path,
+    labels: &Labels,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<Base>, DataError> {
     let mut files = Vec::new();
     walk(path, &mut files)?;
     files.sort();
@@ -126,7 +185,10 @@ impl<'a> Vocabulary<'a> {
         let series = self.titles.get(&(meta.author.clone(), meta.title.clone())).is_some_and(|&n| n > SAME_TITLE);
         let title = if series { None } else { self.trimmed(&meta.title, &meta.author) };
         title.or_else(|| self.trimmed(&meta.stem, &meta.author)).or_else(|| {
-            let general = ["animal", "food", "plant", "nature", "person", "people", "house", "sign", "symbol", "art", "drink", "sport", "computer", "money", "fish", "bird"];
+            let general = [
+                "animal", "food", "plant", "nature", "person", "people", "house", "sign", "symbol", "art", "drink",
+                "sport", "computer", "money", "fish", "bird",
+            ];
             meta.keywords.iter().find(|k| self.labels.shows(k) && !general.contains(&k.as_str())).cloned()
         })
     }
@@ -150,7 +212,7 @@ impl<'a> Vocabulary<'a> {
             && kept.iter().all(|w| self.knows(w) || w.len() <= 3 && NOISE.contains(w))
             && kept.iter().any(|w| w.len() > 2)
             // Half of the title unknown: what is left may not be what it shows.
-            && kept.len() * 2 >= all.len();
+            && kept.len() * 2 >= all.iter().filter(|w| !NOISE.contains(w)).count();
         let noun = kept.join(" ");
         let fits = fits && !(COLOUR_WORDS.contains(kept.last()?) && noun != "orange");
         (fits && noun.chars().all(|c| c.is_ascii_lowercase() || c == ' ')).then_some(noun)
@@ -173,7 +235,9 @@ fn base(source: &Source, file: PathBuf, meta: Meta, vocabulary: &Vocabulary<'_>)
         .keywords
         .into_iter()
         .filter(|k| (3..=18).contains(&k.len()) && *k != noun && !k.contains("clip") && !crate::words::names_colour(k))
-        .filter(|k| words(k).iter().all(|w| vocabulary.knows(w)) && k.chars().all(|c| c.is_ascii_lowercase() || c == ' '))
+        .filter(|k| {
+            words(k).iter().all(|w| vocabulary.knows(w)) && k.chars().all(|c| c.is_ascii_lowercase() || c == ' ')
+        })
         .take(6)
         .collect();
     all.extend(names.keywords);
@@ -207,7 +271,12 @@ mod tests {
         let keywords = ["red", "apple", "cat", "fire", "truck"].map(String::from).to_vec();
         let metas: Vec<(PathBuf, Meta)> = (0..3)
             .map(|i| {
-                let meta = Meta { author: format!("author {i}"), title: format!("{i}"), keywords: keywords.clone(), ..Meta::default() };
+                let meta = Meta {
+                    author: format!("author {i}"),
+                    title: format!("{i}"),
+                    keywords: keywords.clone(),
+                    ..Meta::default()
+                };
                 (PathBuf::new(), meta)
             })
             .collect();

@@ -1,0 +1,119 @@
+//! Builds datasets from tiny generated sources and reads them back.
+
+use std::fs;
+use std::path::Path;
+
+use data::{DataError, Dataset, Split};
+
+const SVG: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><circle cx="10" cy="10" r="8" fill="#e02020"/></svg>"##;
+
+/// A sources folder with three emoji, one of them broken, and the labels for them.
+fn sources() -> tempfile::TempDir {
+    let root = tempfile::tempdir().expect("temporary folder");
+    let write = |name: &str, text: &str| {
+        let path = root.path().join(name);
+        fs::create_dir_all(path.parent().expect("has a parent")).expect("makes the folder");
+        fs::write(path, text).expect("writes");
+    };
+    write(
+        "labels/en/data.json",
+        r#"[{"label":"red apple","hexcode":"1F34E","tags":["fruit"],"group":4,"subgroup":42},
+            {"label":"soccer ball","hexcode":"26BD","tags":["ball"],"group":6,"subgroup":62},
+            {"label":"dog face","hexcode":"1F436","tags":["dog"],"group":3,"subgroup":34}]"#,
+    );
+    write("labels/meta/groups.json", r#"{"subgroups":{"42":"food-fruit","62":"sport","34":"animal-mammal"}}"#);
+    write("labels/meta/unicode-names.json", "{}");
+    for set in ["github", "emojibase", "iamcal", "joypixels"] {
+        write(&format!("labels/en/shortcodes/{set}.json"), r#"{"1F436":"dog"}"#);
+    }
+    write("emoji/1f34e.svg", SVG);
+    write("emoji/26bd.svg", SVG);
+    write("emoji/1f436.svg", "<svg");
+    write("own/cat.txt", "a cat\nmy cat, sleeping\n");
+    fs::write(root.path().join("own/cat.png"), tiny_png()).expect("writes");
+    root
+}
+
+/// A picture of 16 × 16 pixels.
+fn tiny_png() -> Vec<u8> {
+    let picture = data::Picture { width: 16, height: 16, pixels: [10u8, 200, 30, 255].repeat(256) };
+    picture.to_png().expect("encodes")
+}
+
+fn recipe(folder: &Path) -> std::path::PathBuf {
+    let path = folder.join("recipe.toml");
+    let text = r#"
+        name = "tiny"
+        size = 32
+        records_per_shard = 3
+        labels = { package = "labels", path = "labels" }
+        [variants]
+        recolour = 2
+        background = 2
+        copies = 2
+        pairs = 2
+        patterns = 1
+        silhouette = 1
+        outline = 1
+        [splits]
+        captions = 0.0
+        styles = 0.0
+        colours = 0.0
+        concepts = 0.0
+        [[source]]
+        name = "emoji"
+        kind = "emoji-files"
+        package = "emoji (npm)"
+        path = "emoji"
+        style = "flat illustration"
+        licence = "MIT"
+        [[source]]
+        name = "own"
+        kind = "folder"
+        path = "own"
+    "#;
+    fs::write(&path, text).expect("writes");
+    path
+}
+
+#[test]
+fn a_dataset_is_built_twice_alike_and_reads_back() {
+    let root = sources();
+    let recipe = recipe(root.path());
+    let (first, second) = (root.path().join("first"), root.path().join("second"));
+    let report = data::build(&recipe, Some(root.path()), &first, &mut |_| {}).expect("builds");
+    data::build(&recipe, Some(root.path()), &second, &mut |_| {}).expect("builds again");
+    let index = |dir: &Path| fs::read_to_string(dir.join("index.json")).expect("has an index");
+    assert_eq!(index(&first), index(&second));
+    assert_eq!(report.skipped.len(), 1, "{:?}", report.skipped);
+    assert!(report.skipped[0].file.contains("1f436"));
+
+    let dataset = Dataset::open(&first, 16, Split::Train).expect("opens");
+    assert_eq!(dataset.len(), report.records);
+    let apple = (0..dataset.len()).find(|&i| dataset.record(i).key == "emoji-1f34e").expect("is there");
+    assert!(dataset.record(apple).captions.iter().any(|c| c == "a red apple, flat illustration"));
+    assert_eq!(dataset.record(apple).licence, "MIT");
+    assert_eq!(dataset.pixels(apple)[(8 * 16 + 8) * 4 + 3], 255);
+    let cat = (0..dataset.len()).find(|&i| dataset.record(i).source == "own").expect("is there");
+    assert_eq!(dataset.record(cat).captions, ["a cat", "my cat, sleeping"]);
+    let two = (0..dataset.len()).find(|&i| dataset.record(i).count.is_some()).expect("copies were made");
+    assert!(dataset.record(two).captions.iter().all(|c| !c.starts_with("a ball")));
+
+    let summary = data::inspect(&first).expect("inspects");
+    assert_eq!(summary.records, report.records);
+    let sheet = data::sheet(&first, 1, 9).expect("draws a sheet");
+    assert_eq!(sheet.pixels.len(), sheet.width * sheet.height * 4);
+
+    let again = data::build(&recipe, Some(root.path()), &first, &mut |_| {});
+    assert!(matches!(again, Err(DataError::OutputExists(_))));
+}
+
+#[test]
+fn a_missing_source_is_named_with_its_package_and_the_script() {
+    let root = sources();
+    let recipe = recipe(root.path());
+    fs::remove_dir_all(root.path().join("emoji")).expect("removes");
+    let error = data::build(&recipe, Some(root.path()), &root.path().join("out"), &mut |_| {}).expect_err("fails");
+    let text = error.to_string();
+    assert!(text.contains("emoji (npm)") && text.contains("recipes/install-sources.sh"), "{text}");
+}
