@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use engine::PrecisionChoice;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -54,19 +55,6 @@ pub struct TrainConfig {
     /// What is written while the run goes on.
     #[serde(default)]
     pub report: ReportConfig,
-}
-
-/// The precision of matrix products in training.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PrecisionChoice {
-    /// bf16 where the instruction set multiplies it, f32 elsewhere.
-    #[default]
-    Auto,
-    /// f32 everywhere.
-    F32,
-    /// bf16 operands, f32 accumulation and masters.
-    Bf16,
 }
 
 /// Muon on the blocks' matrices, AdamW on everything else; warm-up, constant, decay.

@@ -50,7 +50,7 @@ pub fn held_out(
     let precision = precision(cpu, config.precision);
     let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &parameters, precision)?);
     let mut executor = Executor::new(cpu, graph, packed)?;
-    let encoder = engine::text_encoder(cpu, precision)?;
+    let encoder = engine::open_text_encoder(cpu, precision)?.0;
     let mut states = CaptionStates::new(encoder, config.text_tokens, 1 << 28);
     let mut batch = Batch::new(config.batch, config.resolution, config.text_tokens, states.width());
     let rounds = examples.div_ceil(config.batch).max(1);

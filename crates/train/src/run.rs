@@ -115,7 +115,7 @@ pub fn run(
         trainer.restore(found)?;
     }
     for skipped in trainer.dataset().skipped() {
-        events(&Event::Warning { message: skipped.to_string() });
+        events(&Event::Warning { message: format!("{} was left out: {}", skipped.file, skipped.reason) });
     }
     write_text(&config.output.join("config.toml"), &toml::to_string_pretty(config).unwrap_or_default())?;
     events(&Event::Started {
@@ -184,7 +184,7 @@ fn save(
 fn sheet(cpu: &Cpu, trainer: &Trainer, config: &TrainConfig, events: &mut dyn FnMut(&Event)) -> Result<(), TrainError> {
     let model = config.output.join("model.safetensors");
     trainer.export(&model, 1)?;
-    let canvas = samples::draw(cpu, &model, &config.report.prompts, config.resolution)?;
+    let canvas = samples::draw(cpu, &model, &config.report.prompts)?;
     let numbered = config.output.join(format!("samples-{:08}.png", trainer.progress().pictures));
     canvas.write(&numbered)?;
     let path = config.output.join("samples.png");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use data::{Dataset, Split};
-use engine::model::ModelInfo;
+use engine::{ModelInfo, PrecisionChoice};
 use formats::safetensors::Tensor;
 use graph::{Executor, Graph, PackedParameters, Parameters, autodiff, cost::Cost};
 use kernels::Cpu;
@@ -15,7 +15,7 @@ use models::jit;
 
 use crate::captions::CaptionStates;
 use crate::checkpoint::{self, Loaded, Progress};
-use crate::config::{PrecisionChoice, TrainConfig};
+use crate::config::TrainConfig;
 use crate::examples::{Batch, Examples};
 use crate::optimiser::Optimiser;
 use crate::{TrainError, schedule};
@@ -59,7 +59,7 @@ impl Trainer {
         config.check()?;
         let dataset = Dataset::open(&config.data, config.resolution, Split::Train)?;
         let precision = precision(cpu, config.precision);
-        let encoder = engine::text_encoder(cpu, precision)?;
+        let encoder = engine::open_text_encoder(cpu, precision)?.0;
         let states = CaptionStates::new(encoder, config.text_tokens, CAPTION_MEMORY);
         let specs = jit::parameters(&config.model);
         let parameters = match &config.init {
@@ -188,7 +188,7 @@ pub(crate) fn loss_graph(graph: &mut Graph, config: &TrainConfig) -> Result<grap
     let network = jit::build(graph, &config.model, geometry)?;
     let x = graph.input("x", &[config.batch, side, side, config.model.channels])?;
     let weight = graph.input("weight", &[config.batch])?;
-    let loss = graph.weighted_squared_error(network.prediction, x, weight)?;
+    let (loss, _) = graph.weighted_squared_error(network.prediction, x, weight)?;
     graph.output("loss", loss)?;
     Ok(loss)
 }
