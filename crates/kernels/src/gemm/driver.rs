@@ -93,6 +93,15 @@ impl Chunks {
     }
 }
 
+/// Applies a function to all values of a row of a tile. (A macro: a closure might not be inlined.)
+macro_rules! map {
+    ($s:expr, $sums:expr, $function:path) => {
+        for v in $sums.chunks_exact_mut(S::LANES) {
+            $s.store($function($s, $s.load(v)), v);
+        }
+    };
+}
+
 thread_local! {
     /// Rows of the left operand, one per thread, reused.
     static LEFT: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
@@ -369,7 +378,7 @@ impl Work<'_> {
                     };
                     self.variant.micro.run(count, panels, &block, &mut tile);
                 }
-                self.finish(s, &tile, (first_row + row, count), panel * WIDTH, panels * WIDTH, chunk);
+                self.finish(s, &mut tile, (first_row + row, count), panel * WIDTH, panels * WIDTH, chunk);
             }
         }
     }
@@ -388,12 +397,13 @@ impl Work<'_> {
         }
     }
 
-    /// Moves a tile to the output, with what earlier chunks left there and, after the last, the epilogue.
+    /// Moves a tile to the output, with what earlier chunks left there and, after the last, the epilogue. The tile's own
+    /// rows are worked on, one simple pass for each part.
     #[inline(always)]
     fn finish<S: Simd>(
         &self,
         s: S,
-        tile: &Tile,
+        tile: &mut Tile,
         (first_row, rows): (usize, usize),
         column: usize,
         columns: usize,
@@ -401,45 +411,51 @@ impl Work<'_> {
     ) {
         let n = self.n;
         let columns = columns.min(n - column);
-        let Epilogue { bias, activation, residual } = *self.epilogue;
-        let plain = bias.is_none() && activation == Activation::None && residual.is_none();
-        for (i, sums) in tile.0[..rows].iter().enumerate() {
+        for (i, sums) in tile.0[..rows].iter_mut().enumerate() {
             let start = (first_row + i) * n + column;
             // SAFETY: the output has m·n values (checked by the callers in `gemm`); row and columns are inside, and no
             // other task has this tile.
             let out = unsafe { std::slice::from_raw_parts_mut(self.out.get().add(start), columns) };
-            if !chunk.add && (plain || !chunk.last) {
-                out.copy_from_slice(&sums[..columns]);
-                continue;
+            if chunk.add {
+                add(s, sums, out);
             }
-            for (j, out) in out.chunks_mut(S::LANES).enumerate() {
-                let at = j * S::LANES;
-                let mut v = s.load(&sums[at..]);
-                if chunk.add {
-                    v = s.add(load(s, out), v);
+            if chunk.last {
+                if let Some(bias) = self.epilogue.bias {
+                    add(s, sums, &bias[column..column + columns]);
                 }
-                if chunk.last {
-                    if let Some(bias) = bias {
-                        v = s.add(v, load(s, &bias[column + at..column + at + out.len()]));
-                    }
-                    v = match activation {
-                        Activation::None => v,
-                        Activation::Silu => vecmath::silu(s, v),
-                        Activation::Gelu => vecmath::gelu(s, v),
-                        Activation::Tanh => vecmath::tanh(s, v),
-                    };
-                    if let Some(residual) = residual {
-                        v = s.add(v, load(s, &residual[start + at..start + at + out.len()]));
-                    }
+                match self.epilogue.activation {
+                    Activation::None => {}
+                    Activation::Silu => map!(s, sums, vecmath::silu),
+                    Activation::Gelu => map!(s, sums, vecmath::gelu),
+                    Activation::Tanh => map!(s, sums, vecmath::tanh),
                 }
-                if out.len() == S::LANES { s.store(v, out) } else { s.store_partial(v, out) }
+                if let Some(residual) = self.epilogue.residual {
+                    add(s, sums, &residual[start..start + columns]);
+                }
+            }
+            let mut vectors = out.chunks_exact_mut(S::LANES);
+            let mut from = sums.chunks_exact(S::LANES);
+            for (out, sums) in (&mut vectors).zip(&mut from) {
+                s.store(s.load(sums), out);
+            }
+            let rest = vectors.into_remainder();
+            if let (false, Some(sums)) = (rest.is_empty(), from.next()) {
+                s.store_partial(s.load(sums), rest);
             }
         }
     }
 }
 
-/// A whole vector or the part there is.
+/// `sums += x`, of which there may be fewer.
 #[inline(always)]
-fn load<S: Simd>(s: S, src: &[f32]) -> S::F32 {
-    if src.len() == S::LANES { s.load(src) } else { s.load_partial(src) }
+fn add<S: Simd>(s: S, sums: &mut [f32; TILE_COLUMNS], x: &[f32]) {
+    let vectors = x.chunks_exact(S::LANES);
+    let rest = vectors.remainder();
+    let mut sums = sums.chunks_exact_mut(S::LANES);
+    for (x, sums) in vectors.zip(&mut sums) {
+        s.store(s.add(s.load(sums), s.load(x)), sums);
+    }
+    if let (false, Some(sums)) = (rest.is_empty(), sums.next()) {
+        s.store(s.add(s.load(sums), s.load_partial(rest)), sums);
+    }
 }

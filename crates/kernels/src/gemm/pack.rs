@@ -280,7 +280,7 @@ mod x86 {
 
     use std::arch::x86_64::*;
 
-    use super::{Line, Operand, Plain, WIDTH, Words, left, right};
+    use super::{Line, Operand, WIDTH, Words, left, right};
 
     /// Intrinsics on values, inside types that exist only in functions with their features.
     macro_rules! available {
@@ -332,6 +332,85 @@ mod x86 {
             }
             out
         })
+    }
+
+    /// Sixteen words as two vectors.
+    #[derive(Clone, Copy)]
+    struct Avx2;
+
+    /// Loads up to eight values; missing ones are zero.
+    #[inline(always)]
+    fn load8(values: &[f32]) -> __m256 {
+        static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+        let mask = &MASKS[8 - values.len().min(8)..];
+        available!(_mm256_maskload_ps(values.as_ptr(), _mm256_loadu_si256(mask.as_ptr().cast())))
+    }
+
+    /// Eight by eight words.
+    #[inline(always)]
+    fn transpose8(v: [__m256; 8]) -> [__m256; 8] {
+        available!({
+            let mut a = v;
+            for i in 0..4 {
+                a[2 * i] = _mm256_unpacklo_ps(v[2 * i], v[2 * i + 1]);
+                a[2 * i + 1] = _mm256_unpackhi_ps(v[2 * i], v[2 * i + 1]);
+            }
+            // b[4q + c], 128-bit lane l: column 4l + c of rows 4q..4q+4.
+            let mut b = a;
+            for q in 0..2 {
+                b[4 * q] = _mm256_shuffle_ps::<0x44>(a[4 * q], a[4 * q + 2]);
+                b[4 * q + 1] = _mm256_shuffle_ps::<0xee>(a[4 * q], a[4 * q + 2]);
+                b[4 * q + 2] = _mm256_shuffle_ps::<0x44>(a[4 * q + 1], a[4 * q + 3]);
+                b[4 * q + 3] = _mm256_shuffle_ps::<0xee>(a[4 * q + 1], a[4 * q + 3]);
+            }
+            let mut out = b;
+            for c in 0..4 {
+                out[c] = _mm256_permute2f128_ps::<0x20>(b[c], b[4 + c]);
+                out[4 + c] = _mm256_permute2f128_ps::<0x31>(b[c], b[4 + c]);
+            }
+            out
+        })
+    }
+
+    impl Words for Avx2 {
+        type V = [__m256; 2];
+        const K_PER_STEP: usize = 1;
+
+        #[inline(always)]
+        fn along_k(self, values: &[f32]) -> [__m256; 2] {
+            [load8(values), load8(&values[8.min(values.len())..])]
+        }
+
+        #[inline(always)]
+        fn across(self, first: &[f32], _second: &[f32]) -> [__m256; 2] {
+            self.along_k(first)
+        }
+
+        #[inline(always)]
+        fn transpose(self, block: [[__m256; 2]; WIDTH]) -> [[__m256; 2]; WIDTH] {
+            let mut out = block;
+            for row in 0..2 {
+                for column in 0..2 {
+                    let mut part = [block[0][0]; 8];
+                    for (i, v) in part.iter_mut().enumerate() {
+                        *v = block[8 * row + i][column];
+                    }
+                    for (i, v) in transpose8(part).into_iter().enumerate() {
+                        out[8 * column + i][row] = v;
+                    }
+                }
+            }
+            out
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, v: [__m256; 2], dst: *mut u32) {
+            // SAFETY: the caller's.
+            unsafe {
+                _mm256_storeu_ps(dst.cast(), v[0]);
+                _mm256_storeu_ps(dst.add(8).cast(), v[1]);
+            }
+        }
     }
 
     #[derive(Clone, Copy)]
@@ -442,7 +521,7 @@ mod x86 {
         };
     }
 
-    packers!("avx2,fma", Plain::<false>, left_avx2, right_avx2);
+    packers!("avx2,fma", Avx2, left_avx2, right_avx2);
     packers!("avx512f,avx512bw,avx512dq,avx512vl", Avx512, left_avx512, right_avx512);
     packers!("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16", Pairs, left_bf16, right_bf16);
 }
