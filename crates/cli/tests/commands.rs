@@ -1,0 +1,286 @@
+//! The command line as scripts see it: exit codes, files, JSON events, one clear sentence for each
+//! error. Runs the real program with a tiny random model.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use engine::ModelInfo;
+use models::jit;
+use sampling::noise::{NoiseAddress, Purpose, fill_normal};
+use serde_json::Value;
+use tempfile::TempDir;
+
+struct Room {
+    folder: TempDir,
+}
+
+impl Room {
+    fn new() -> Self {
+        let room = Self { folder: tempfile::tempdir().unwrap() };
+        write_model(&room.path("model.safetensors"), |_| {});
+        room
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_calotype"));
+        command.args(args).current_dir(self.folder.path()).env("XDG_CACHE_HOME", self.folder.path().join("cache"));
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// `generate` with the tiny model.
+    fn generate(&self, args: &[&str]) -> Output {
+        let mut all = vec!["generate", "--model", "model.safetensors", "--threads", "2", "--steps", "3"];
+        all.extend(args);
+        self.run(&all)
+    }
+}
+
+fn write_model(path: &Path, change: fn(&mut ModelInfo)) {
+    let config = jit::Config {
+        width: 64,
+        blocks: 1,
+        heads: 2,
+        hidden: 64,
+        stem: 32,
+        refiner_blocks: 1,
+        ..jit::Config::default()
+    };
+    let mut parameters = jit::initial_parameters(&config, 11).unwrap();
+    for (i, (_, _, data)) in parameters.iter_mut().enumerate() {
+        if data.iter().all(|v| *v == 0.0) {
+            fill_normal(NoiseAddress { seed: 3, image: i as u32, step: 0, purpose: Purpose::Parameters }, data);
+            data.iter_mut().for_each(|v| *v *= 0.1);
+        }
+    }
+    let mut info = ModelInfo { name: "tiny".into(), config, image_size: 64, text_tokens: 16, pictures_seen: 7 };
+    change(&mut info);
+    engine::model::write(path, &info, &parameters).unwrap();
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn events(output: &Output) -> Vec<Value> {
+    stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The run failed with this code and one sentence that holds `words`; no picture was left behind.
+fn refused(room: &Room, output: &Output, code: i32, words: &str) {
+    let text = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(text.contains(words), "expected '{words}' in: {text}");
+    assert!(!text.contains("panicked"), "{text}");
+    assert!(!room.path("out.png").exists());
+}
+
+#[test]
+fn a_picture_with_its_recipe() {
+    let room = Room::new();
+    let output = room.generate(&["a red house", "--seed", "9", "--negative", "blue"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "out.png\n");
+    let picture = formats::picture::read(&room.path("out.png")).unwrap();
+    assert_eq!((picture.width, picture.height), (64, 64));
+    let recipe: Value = serde_json::from_str(picture.text(formats::picture::RECIPE_KEY).unwrap()).unwrap();
+    assert_eq!((&recipe["prompt"], &recipe["negative"]), (&"a red house".into(), &"blue".into()));
+    assert_eq!((&recipe["seed"], &recipe["steps"], &recipe["size"]), (&9.into(), &3.into(), &"64x64".into()));
+    assert_eq!(recipe["model_sha256"].as_str().unwrap().len(), 64);
+
+    let output = room.run(&["verify", "out.png", "--model", "model.safetensors", "--threads", "1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("verified"));
+}
+
+#[test]
+fn several_pictures_are_those_of_the_following_seeds() {
+    let room = Room::new();
+    let output = room.generate(&["a cat", "--seed", "5", "--count", "3", "--json", "-o", "cat.png"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let events = events(&output);
+    let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!((names[0], names[names.len() - 1]), ("started", "done"));
+    assert_eq!(names.iter().filter(|name| **name == "progress").count(), 9);
+    let images: Vec<&Value> = events.iter().filter(|event| event["event"] == "image").collect();
+    assert_eq!(images.len(), 3);
+    assert_eq!((&images[2]["path"], &images[2]["seed"]), (&"cat-2.png".into(), &7.into()));
+
+    let alone = room.generate(&["a cat", "--seed", "7", "-o", "alone.png", "--threads", "1"]);
+    assert_eq!(alone.status.code(), Some(2), "an option given twice is wrong usage");
+    let alone = room.generate(&["a cat", "--seed", "7", "-o", "alone.png"]);
+    assert_eq!(alone.status.code(), Some(0));
+    assert_eq!(std::fs::read(room.path("cat-2.png")).unwrap(), std::fs::read(room.path("alone.png")).unwrap());
+    assert_eq!(std::fs::read_dir(room.folder.path()).unwrap().count(), 5, "no other file is left");
+}
+
+#[test]
+fn previews_show_each_step() {
+    let room = Room::new();
+    let output = room.generate(&["", "--preview", "steps/here", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let previews: Vec<Value> = events(&output).into_iter().filter(|event| event["event"] == "preview").collect();
+    assert_eq!(previews.len(), 3);
+    for preview in previews {
+        let picture = formats::picture::read(&room.path(preview["path"].as_str().unwrap())).unwrap();
+        assert_eq!(picture.width, 64);
+    }
+}
+
+#[test]
+fn wrong_usage_is_named_and_has_code_2() {
+    let room = Room::new();
+    let long = "x".repeat(100 * 1024);
+    for (args, words) in [
+        (&[][..], "PROMPT"),
+        (&["a", "--size", "100x100"], "size"),
+        (&["a", "--size", "0x0"], "size"),
+        (&["a", "--size", "4096x4096"], "size"),
+        (&["a", "--size", "wide"], "size"),
+        (&["a", "--guidance", "NaN"], "guidance"),
+        (&["a", "--guidance", "-1"], "guidance"),
+        (&["a", "--guidance", "1e308"], "guidance"),
+        (&["a", "--count", "0"], "count"),
+        (&["a", "--count", "65"], "count"),
+        (&["a", "--count", "-1"], "count"),
+        (&["a", "--seed", "-1"], "seed"),
+        (&["a", "--seed", "18446744073709551615", "--count", "2"], "seed"),
+        (&["a", "--sampler", "magic"], "magic"),
+        (&["a", "--schedule", "shifted:0"], "schedule"),
+        (&["a", "--preset", "best"], "best"),
+        (&["a", "--precision", "f8"], "f8"),
+        (&["a", "-o", "out.jpg"], "output"),
+        (&["a", "--nonsense"], "--nonsense"),
+        (&[long.as_str()], "prompt"),
+        (&["a", "--negative", long.as_str()], "negative"),
+    ] {
+        refused(&room, &room.generate(args), 2, words);
+    }
+    for (args, words) in [
+        (&["generate", "a", "--steps", "0"][..], "steps"),
+        (&["generate", "a", "--steps", "201"], "steps"),
+        (&["generate", "a", "--steps", "-1"], "steps"),
+        (&["generate", "a", "--threads", "0"], "threads"),
+        (&["generate", "a", "--threads", "99999999"], "threads"),
+        (&["plan", "a", "--model", "model.safetensors", "--price", "NaN"], "price"),
+        (&["draw"], "draw"),
+    ] {
+        refused(&room, &room.run(args), 2, words);
+    }
+    let output = room.command(&["generate", "a"]).env("CALOTYPE_ISA", "z80").output().unwrap();
+    refused(&room, &output, 2, "z80");
+}
+
+#[test]
+fn failures_have_code_1() {
+    let room = Room::new();
+    write_model(&room.path("deeper.safetensors"), |info| info.config.blocks = 2);
+    write_model(&room.path("wider.safetensors"), |info| info.config.stem = 48);
+    let whole = std::fs::read(room.path("model.safetensors")).unwrap();
+    std::fs::write(room.path("half.safetensors"), &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(room.path("empty.safetensors"), []).unwrap();
+    std::fs::create_dir(room.path("folder")).unwrap();
+    std::fs::create_dir(room.path("taken.png")).unwrap();
+    for (model, words) in [
+        ("unknown", "no model 'unknown'"),
+        ("folder", "no model.safetensors"),
+        ("half.safetensors", "half.safetensors"),
+        ("empty.safetensors", "empty.safetensors"),
+        ("deeper.safetensors", "missing"),
+        ("wider.safetensors", "wrong shape"),
+    ] {
+        refused(&room, &room.run(&["generate", "a", "--model", model]), 1, words);
+        refused(&room, &room.run(&["models", "inspect", model]), 1, words);
+    }
+    refused(&room, &room.generate(&["a", "-o", "no/such/folder/out.png"]), 1, "no folder");
+    refused(&room, &room.generate(&["a", "-o", "taken.png"]), 1, "taken.png");
+    refused(&room, &room.generate(&["a", "--preview", "model.safetensors"]), 1, "preview");
+    refused(&room, &room.run(&["verify", "missing.png"]), 1, "missing.png");
+    refused(&room, &room.run(&["verify", "model.safetensors"]), 1, "PNG");
+    refused(&room, &room.run(&["train", "missing.toml"]), 1, "missing.toml");
+    refused(&room, &room.run(&["dataset", "inspect", "missing"]), 1, "missing");
+    refused(&room, &room.run(&["eval", "model.safetensors", "--suite", "held-out"]), 1, "config");
+
+    // Programs get the same sentence as an event.
+    let output = room.run(&["generate", "a", "--model", "unknown", "--json"]);
+    let events = events(&output);
+    assert_eq!((&events[0]["event"], &events[0]["code"]), (&"error".into(), &1.into()));
+}
+
+#[test]
+fn a_forged_picture_is_found() {
+    let room = Room::new();
+    assert_eq!(room.generate(&["a"]).status.code(), Some(0));
+    let mut picture = formats::picture::read(&room.path("out.png")).unwrap();
+    picture.pixels[1001] ^= 1;
+    let text: Vec<(&str, &str)> = picture.text.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+    formats::picture::write(&room.path("forged.png"), 64, 64, &picture.pixels, &text).unwrap();
+    let output = room.run(&["verify", "forged.png", "--model", "model.safetensors"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("1 of 4096 pixels"), "{}", stderr(&output));
+}
+
+#[test]
+fn plans_and_descriptions() {
+    let room = Room::new();
+    let plan = |count: &str| {
+        let output =
+            room.run(&["plan", "a cat", "--model", "model.safetensors", "--threads", "1", "--json", "--count", count]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        events(&output).remove(0)
+    };
+    let (one, four) = (plan("1"), plan("4"));
+    assert_eq!((&one["measured_now"], &four["measured_now"]), (&true.into(), &false.into()));
+    // 25 steps at t = 1, 0.96, .., 0.04: 20 lie in [0.1, 0.9].
+    assert_eq!(one["evaluations"], 25);
+    let flops = |plan: &Value| plan["flops"].as_f64().unwrap();
+    assert!((flops(&four) / flops(&one) - 4.0).abs() <= 0.2);
+    assert!(one["seconds"].as_f64().unwrap() > 0.0 && one["peak_memory_bytes"].as_u64().unwrap() > 1 << 20);
+
+    let output = room.run(&["models", "inspect", "model.safetensors", "--json"]);
+    let model = events(&output).remove(0);
+    assert_eq!(
+        (&model["name"], &model["complete"], &model["pictures_seen"]),
+        (&"tiny".into(), &true.into(), &7.into())
+    );
+    assert_eq!(room.run(&["models"]).status.code(), Some(0));
+
+    let output = room.run(&["--version", "--verbose"]);
+    assert_eq!(output.status.code(), Some(0));
+    for words in ["calotype ", "commit: ", "instruction set: ", "threads: "] {
+        assert!(stdout(&output).contains(words), "{}", stdout(&output));
+    }
+}
+
+#[test]
+fn an_interruption_has_code_130_and_leaves_nothing() {
+    let room = Room::new();
+    for signal in ["-INT", "-TERM"] {
+        let args =
+            ["generate", "a", "--model", "model.safetensors", "--steps", "200", "--count", "64", "--size", "256x256", "--json"];
+        let mut child = room.command(&args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains("progress")));
+        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(lines.last().unwrap().unwrap().contains("interrupted"));
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
+        let left: Vec<_> =
+            std::fs::read_dir(room.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        // Whole pictures may be done; half-written ones may not be there.
+        for name in left.iter().filter(|name| *name != "model.safetensors" && *name != "cache") {
+            formats::picture::read(&room.path(name.to_str().unwrap())).unwrap();
+        }
+    }
+}
