@@ -124,7 +124,7 @@ pub(crate) fn paraphrases(phrases: &Phrases, extra: &[String], choices: &mut Cho
     });
     for text in extra {
         out.push(text.clone());
-        if !style.is_empty() {
+        if !style.is_empty() && !text.contains(style) {
             out.push(format!("{text}, {style}"));
         }
     }

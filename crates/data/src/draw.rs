@@ -235,6 +235,7 @@ impl Studio<'_> {
         phrases.full.push(format!("many {}", words::plural(&with_colour(&noun, colour))));
         phrases.label = format!("{} pattern", with_colour(&noun, colour));
         phrases.background = background.map(|b| format!("on {} {b} background", words::article(b)));
+        phrases.say_all = background.is_some();
         record.object.clone_from(&phrases.plain);
         record.background = background.map(str::to_owned);
         record.captions = caption::paraphrases(&phrases, &[], &mut choices);

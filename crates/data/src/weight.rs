@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use crate::recipe::{Cap, Mix};
 use crate::record::Record;
 
-/// Pictures of one concept, style and kind together weigh at most this many.
+/// Subjects whose colours do not tell things apart.
+const TONED: &[&str] = &["people", "hands", "body", "clocks", "flags"];
+
+/// Pictures of one concept, style, kind, colour and source together weigh at most this many.
 const MAX_ALIKE: f64 = 2.0;
 
 /// Rounds of proportional fitting; shares and bounds settle within a fraction of a percent.
@@ -14,10 +17,11 @@ const ROUNDS: usize = 60;
 
 /// Sets the weights of all records; they sum to the number of records.
 pub(crate) fn assign(records: &mut [&mut Record], mix: &Mix, caps: &[Cap]) {
-    let mut alike: BTreeMap<(String, String, &str, String), f64> = BTreeMap::new();
+    let mut alike: BTreeMap<(String, String, &str, String, Option<String>), f64> = BTreeMap::new();
     let key = |r: &Record| {
-        // Every flag is its own concept, but they all look alike to someone who types "a car".
-        (r.concept.clone(), r.style.clone(), r.kind.name(), r.source.clone())
+        // A blue and a red heart are two things to ask for; skin in two tones is one person twice.
+        let colour = if TONED.contains(&r.group.as_str()) { None } else { r.colour.clone() };
+        (r.concept.clone(), r.style.clone(), r.kind.name(), r.source.clone(), colour)
     };
     for record in records.iter() {
         *alike.entry(key(record)).or_default() += 1.0;
