@@ -171,7 +171,7 @@ impl Pool {
         // SAFETY: this call holds `busy` and the last job has ended, so nobody reads `job`.
         unsafe { *shared.job.get() = (&raw const job).cast() };
         let state = shared.state.load(Ordering::Relaxed);
-        shared.state.store((state / EPOCH + 1) * EPOCH | OPEN, Ordering::SeqCst);
+        shared.state.store(((state / EPOCH + 1) * EPOCH) | OPEN, Ordering::SeqCst);
         shared.wake_sleepers();
         job.work();
         // From here on nobody joins; those inside finish the tasks they took.

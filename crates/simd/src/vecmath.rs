@@ -30,11 +30,7 @@ pub fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let n = s.round(s.mul(s.max(s.splat(LOW), s.min(s.splat(HIGH), x)), s.splat(std::f32::consts::LOG2_E)));
     let r = s.neg_mul_add(n, s.splat(0.693_359_4), x);
     let r = s.neg_mul_add(n, s.splat(-2.121_944_4e-4), r);
-    let p = polynomial(
-        s,
-        r,
-        [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1],
-    );
+    let p = polynomial(s, r, [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]);
     let y = s.add(s.mul_add(s.mul(r, r), p, r), s.splat(1.0));
     let y = s.scale_by_power_of_two(y, n);
     let y = s.select_less(s.splat(HIGH), x, s.splat(f32::INFINITY), y);
@@ -68,7 +64,7 @@ pub fn tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let one = s.splat(1.0);
     let magnitude = s.abs(x);
     let z = s.mul(x, x);
-    let p = polynomial(s, z, [-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1]);
+    let p = polynomial(s, z, [-5.704_988_7e-3, 2.063_908_8e-2, -5.373_971_5e-2, 1.333_144_2e-1, -3.333_328e-1]);
     let small = s.mul_add(s.mul(p, z), x, x);
     let e = exp(s, s.add(magnitude, magnitude));
     let large = s.copysign(s.sub(one, s.div(s.splat(2.0), s.add(e, one))), x);
@@ -83,7 +79,15 @@ fn erf_and_complement<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
     let p = polynomial(
         s,
         z,
-        [7.853_861e-5, -8.010_194e-4, 5.188_327_7e-3, -2.685_381_2e-2, 1.128_358_5e-1, -3.761_262_6e-1, 1.128_379_2],
+        [
+            7.853_861e-5,
+            -8.010_194e-4,
+            5.188_327_7e-3,
+            -2.685_381_2e-2,
+            1.128_358_5e-1,
+            -3.761_262_6e-1,
+            std::f32::consts::FRAC_2_SQRT_PI,
+        ],
     );
     let near = s.mul(p, x);
     let t = s.div(one, s.mul_add(x, s.splat(0.327_591_1), one));

@@ -11,11 +11,10 @@ fn worst_excess(got: &[f32], want: &[f32], relative: f32, absolute: f32) -> (usi
             continue;
         }
         let excess = (g - w).abs() / (absolute + relative * w.abs());
-        // Not `>`: NaN must win.
-        if !(excess <= worst.1) {
-            if excess.is_nan() {
-                return (i, f32::INFINITY);
-            }
+        if excess.is_nan() {
+            return (i, f32::INFINITY);
+        }
+        if excess > worst.1 {
             worst = (i, excess);
         }
     }
