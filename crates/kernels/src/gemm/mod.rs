@@ -5,6 +5,11 @@
 //! rows beside it, and wherever its row stands. With AVX512-BF16 and AMX, bf16 operands are multiplied directly; elsewhere
 //! rounded operands are multiplied in f32.
 
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, unused_imports, unused_variables, reason = "only the scalar kernels remain")
+)]
+
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod driver;
