@@ -17,7 +17,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-D, HEADS, BLOCKS, HIDDEN, PATCH, TEXT, STEM = 384, 6, 12, 1024, 16, 384, 128
+# The sizes of the default model; `--large` gives those of the 30 million parameter network.
+D, HEADS, BLOCKS, HIDDEN, REFINER, PATCH, TEXT, STEM = 256, 4, 12, 704, 1, 16, 384, 128
 
 
 class RmsNorm(nn.Module):
@@ -84,7 +85,7 @@ class Jit(nn.Module):
         self.time = nn.Sequential(nn.Linear(256, D), nn.SiLU(), nn.Linear(D, D))
         self.pooled, self.mod = nn.Linear(TEXT, D), nn.Linear(D, 6 * D)
         self.text_in = nn.Linear(TEXT, D)
-        self.refiner = nn.ModuleList(Block(False) for _ in range(2))
+        self.refiner = nn.ModuleList(Block(False) for _ in range(REFINER))
         self.text_out = RmsNorm(D)
         self.blocks = nn.ModuleList(Block(True) for _ in range(BLOCKS))
         self.final_norm, self.final_mod = RmsNorm(D, False), nn.Linear(D, 2 * D)
@@ -118,7 +119,11 @@ def main():
     parse.add_argument("--tokens", type=int, default=16)
     parse.add_argument("--threads", type=int, default=2)
     parse.add_argument("--steps", type=int, default=5)
+    parse.add_argument("--large", action="store_true")
     args = parse.parse_args()
+    if args.large:
+        global D, HEADS, HIDDEN, REFINER
+        D, HEADS, HIDDEN, REFINER = 384, 6, 1024, 2
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     model = Jit()

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod average;
+pub mod benchmark;
 pub mod captions;
 pub mod chart;
 pub mod checkpoint;

@@ -173,7 +173,7 @@ pub fn precision(cpu: &Cpu, choice: PrecisionChoice) -> Precision {
 }
 
 /// The network, its loss and the gradients.
-fn training_graph(config: &TrainConfig) -> Result<Graph, TrainError> {
+pub(crate) fn training_graph(config: &TrainConfig) -> Result<Graph, TrainError> {
     let mut graph = Graph::new();
     let loss = loss_graph(&mut graph, config)?;
     autodiff::gradients(&mut graph, loss)?;

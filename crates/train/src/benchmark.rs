@@ -1,0 +1,80 @@
+//! The speed of a training step on made-up data: what `calotype bench --filter train` shows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use graph::{Executor, PackedParameters, cost::Cost};
+use kernels::Cpu;
+use models::jit;
+use sampling::noise::{NoiseAddress, Purpose, fill_normal};
+
+use crate::TrainError;
+use crate::config::TrainConfig;
+use crate::examples::Batch;
+use crate::flow;
+use crate::optimiser::Optimiser;
+use crate::trainer::{precision, set_inputs, training_graph};
+
+/// Medians over some steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Speed {
+    /// Seconds of forward and backward.
+    pub forward_backward: f64,
+    /// Seconds of the whole step: with optimiser, averages and packing of the new weights.
+    pub step: f64,
+    /// Floating-point operations of forward and backward.
+    pub flops: f64,
+}
+
+/// Times `steps` steps (after one that is not counted) of the network, batch and optimiser of `config`; no data is
+/// read and nothing is written.
+pub fn step_speed(cpu: &Cpu, config: &TrainConfig, steps: usize) -> Result<Speed, TrainError> {
+    let precision = precision(cpu, config.precision);
+    let graph = Arc::new(training_graph(config)?);
+    let flops = Cost::new(&graph).flops as f64;
+    let parameters = jit::initial_parameters(&config.model, config.seed)?;
+    let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &parameters, precision)?);
+    let mut executor = Executor::new(cpu, graph, packed.clone())?;
+    let mut optimiser =
+        Optimiser::new(cpu, &config.optimiser, precision, jit::parameters(&config.model), parameters);
+    set_inputs(&mut executor, &made_up(config))?;
+    let (mut halves, mut wholes) = (Vec::new(), Vec::new());
+    for step in 0..=steps.max(1) as u64 {
+        let start = Instant::now();
+        executor.run()?;
+        let half = start.elapsed().as_secs_f64();
+        let by_name: HashMap<&str, &[f32]> = executor.gradients().collect();
+        let gradients: Vec<&[f32]> = optimiser.parameters.iter().map(|p| by_name[p.name.as_str()]).collect();
+        optimiser.step(cpu, &gradients, step + 1, 1.0);
+        packed.refresh(&optimiser.parameters)?;
+        if step > 0 {
+            halves.push(half);
+            wholes.push(start.elapsed().as_secs_f64());
+        }
+    }
+    Ok(Speed { forward_backward: median(halves), step: median(wholes), flops })
+}
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
+
+/// A batch of noise with captions of every length.
+fn made_up(config: &TrainConfig) -> Batch {
+    let mut batch = Batch::new(config.batch, config.resolution, config.text_tokens, config.model.text_width);
+    let normals = |step: u32, out: &mut [f32]| {
+        fill_normal(NoiseAddress { seed: config.seed, image: 0, step, purpose: Purpose::TrainingNoise }, out);
+    };
+    normals(0, &mut batch.x);
+    normals(1, &mut batch.z);
+    normals(2, &mut batch.text);
+    normals(3, &mut batch.text_pooled);
+    for i in 0..config.batch {
+        batch.t[i] = (i as f32 + 0.5) / config.batch as f32;
+        batch.weight[i] = flow::weight(&config.flow, batch.t[i]);
+        batch.text_lengths[i] = (2 + i % (config.text_tokens - 1)) as f32;
+    }
+    batch
+}
