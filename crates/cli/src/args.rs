@@ -54,7 +54,7 @@ pub struct JobArgs {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub negative: String,
     /// Seed; picture i of --count uses seed + i.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
     /// Sampler steps, 1 to 200; overrides --preset.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -72,7 +72,7 @@ pub struct JobArgs {
     #[arg(long, value_name = "WxH")]
     pub size: Option<Size>,
     /// Number of pictures, 1 to 64.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     pub count: u32,
     /// Steps by name: draft 8, standard 16, final 25.
     #[arg(long, value_enum, default_value_t = PresetArg::Final)]
@@ -86,7 +86,7 @@ pub struct JobArgs {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// Threads [default: physical cores]; never changes a pixel.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub threads: Option<usize>,
     /// Precision of matrix products.
     #[arg(long, value_enum, default_value_t = PrecisionArg::Auto)]
@@ -120,7 +120,7 @@ pub struct PlanArgs {
     #[arg(long)]
     pub fresh: bool,
     /// Price of this machine per hour, in your currency.
-    #[arg(long, value_name = "X", default_value_t = 0.10)]
+    #[arg(long, value_name = "X", default_value_t = 0.10, allow_negative_numbers = true)]
     pub price: f64,
     /// Accepted and ignored, so that a `generate` command line can be planned as it is.
     #[arg(short, long, value_name = "OUT.png", hide = true)]
@@ -192,7 +192,7 @@ pub struct TrainArgs {
     #[arg(long)]
     pub resume: bool,
     /// Threads [default: physical cores]; never changes a bit.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub threads: Option<usize>,
     /// Print one JSON object per event on standard output.
     #[arg(long)]
@@ -225,7 +225,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "NAME")]
     pub filter: Option<String>,
     /// Threads [default: physical cores].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub threads: Option<usize>,
     /// Print JSON.
     #[arg(long)]
@@ -241,7 +241,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "NAME|PATH")]
     pub model: Option<String>,
     /// Threads [default: physical cores]; never changes a pixel.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub threads: Option<usize>,
     /// Print JSON.
     #[arg(long)]

@@ -268,8 +268,19 @@ fn plans_and_descriptions() {
 fn an_interruption_has_code_130_and_leaves_nothing() {
     let room = Room::new();
     for signal in ["-INT", "-TERM"] {
-        let args =
-            ["generate", "a", "--model", "model.safetensors", "--steps", "200", "--count", "64", "--size", "256x256", "--json"];
+        let args = [
+            "generate",
+            "a",
+            "--model",
+            "model.safetensors",
+            "--steps",
+            "200",
+            "--count",
+            "64",
+            "--size",
+            "256x256",
+            "--json",
+        ];
         let mut child = room.command(&args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap().contains("progress")));

@@ -136,6 +136,11 @@ impl Engine {
         &self.info
     }
 
+    /// SHA-256 of the text encoder's weights.
+    pub fn text_encoder_sha256(&self) -> &str {
+        &self.encoder_sha256
+    }
+
     /// The processor in use.
     pub fn cpu(&self) -> &Cpu {
         &self.cpu

@@ -105,7 +105,8 @@ fn price(request: &Request, model: &Model, size: Size, tokens: usize, rates: &Ra
     let pixels = u64::from(size.width * size.height);
     let mut job = Job { seconds: rates.text_seconds, flops: 0.0, evaluations: 0, bytes: 0 };
     // Full groups, then the smaller last one.
-    for (groups, group) in [(count / together, together), (usize::from(count % together > 0), count % together)] {
+    let rest = count % together;
+    for (groups, group) in [(count / together, together), (rest.min(1), rest)] {
         for (sides, evaluations) in [(2, guided), (1, evaluations.len() - guided)] {
             if groups == 0 || evaluations == 0 {
                 continue;

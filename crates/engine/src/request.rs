@@ -206,7 +206,8 @@ mod tests {
             change(&mut request);
             request.validate()
         };
-        let good: [fn(&mut Request); 10] = [
+        type Change = fn(&mut Request);
+        let good: [Change; 10] = [
             |r| r.prompt = "x".repeat(MAX_PROMPT_BYTES),
             |r| r.steps = 1,
             |r| r.steps = MAX_STEPS,
@@ -221,7 +222,7 @@ mod tests {
         for change in good {
             ok(change).unwrap();
         }
-        let bad: [(&str, fn(&mut Request)); 18] = [
+        let bad: [(&str, Change); 18] = [
             ("prompt", |r| r.prompt = "x".repeat(MAX_PROMPT_BYTES + 1)),
             ("negative", |r| r.negative = "x".repeat(10 << 20)),
             ("steps", |r| r.steps = 0),

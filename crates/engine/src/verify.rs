@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use formats::picture;
+use simd::Isa;
 
 use crate::event::{CancelToken, Event};
 use crate::options::Options;
@@ -46,8 +47,15 @@ pub fn verify(
             recipe.size, picture.width, picture.height
         )));
     }
-    let isa = recipe.isa.parse()?;
+    let isa = recipe.isa.parse().map_err(|error| wrong(format!("its recipe: {error}")))?;
     let options = Options { threads, precision: recipe.precision, isa: Some(isa) };
+    if isa > Isa::detected() {
+        return Err(wrong(format!(
+            "made with {isa}, which this machine lacks (it has {}): pixels are promised to be equal only there",
+            Isa::detected()
+        )));
+    }
+    options.check()?;
     let model: Model = store::open(model.unwrap_or(store::DEFAULT_MODEL))?;
     if model.sha256 != recipe.model_sha256 {
         let short = |hash: &str| hash.chars().take(12).collect::<String>();
@@ -60,6 +68,9 @@ pub fn verify(
         )));
     }
     let mut engine = Engine::new(&model, &options)?;
+    if engine.text_encoder_sha256() != recipe.text_encoder_sha256 {
+        return Err(wrong(format!("made with another text encoder, by version {}", recipe.version)));
+    }
     let images = engine.generate(&recipe.request(), on_event, cancel)?;
     let regenerated = images.first().map_or(&[][..], |image| &image.pixels);
     let different_pixels = picture

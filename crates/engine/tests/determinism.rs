@@ -2,7 +2,7 @@
 //! or among others, after other jobs, and through a file and back.
 
 use engine::{
-    CancelToken, Engine, EngineError, Event, Image, Model, ModelInfo, Options, PrecisionChoice, Request, Size,
+    CancelToken, Engine, EngineError, Event, Image, Model, ModelInfo, Options, PrecisionChoice, Recipe, Request, Size,
 };
 use graph::Parameters;
 use models::jit;
@@ -31,7 +31,7 @@ fn tiny() -> (ModelInfo, Parameters) {
     (info, parameters)
 }
 
-fn engine(threads: usize, precision: PrecisionChoice) -> Engine {
+fn fresh(threads: usize, precision: PrecisionChoice) -> Engine {
     let (info, parameters) = tiny();
     let model = Model::from_parameters(info, parameters).unwrap();
     Engine::new(&model, &Options { threads: Some(threads), precision, isa: None }).unwrap()
@@ -56,9 +56,9 @@ fn threads_do_not_change_a_bit() {
     for precision in [PrecisionChoice::F32, PrecisionChoice::Auto] {
         for sampler in Sampler::ALL {
             let request = Request { sampler, size: Some(Size { width: 96, height: 64 }), ..request() };
-            let expected = draw(&mut engine(1, precision), &request);
+            let expected = draw(&mut fresh(1, precision), &request);
             for threads in [2, 3, 4, 7] {
-                assert_eq!(draw(&mut engine(threads, precision), &request), expected, "{sampler} {threads}");
+                assert_eq!(draw(&mut fresh(threads, precision), &request), expected, "{sampler} {threads}");
             }
         }
     }
@@ -66,7 +66,7 @@ fn threads_do_not_change_a_bit() {
 
 #[test]
 fn a_picture_is_the_same_alone_and_in_company_and_after_other_jobs() {
-    let mut engine = engine(2, PrecisionChoice::Auto);
+    let mut engine = fresh(2, PrecisionChoice::Auto);
     let together = draw(&mut engine, &Request { count: 11, ..request() });
     for (i, image) in together.iter().enumerate() {
         let alone = draw(&mut engine, &Request { seed: 5 + i as u64, ..request() });
@@ -88,7 +88,7 @@ fn a_picture_is_the_same_alone_and_in_company_and_after_other_jobs() {
 /// The length of the other text sets the padding, which must not reach the pixels.
 #[test]
 fn padding_does_not_change_a_bit() {
-    let mut engine = engine(2, PrecisionChoice::Auto);
+    let mut engine = fresh(2, PrecisionChoice::Auto);
     let plain = Request { guidance: 1.0, ..request() };
     let long =
         Request { negative: "one two three four five six seven eight nine ten eleven twelve".into(), ..plain.clone() };
@@ -97,7 +97,7 @@ fn padding_does_not_change_a_bit() {
 
 #[test]
 fn every_part_of_the_request_matters() {
-    let mut engine = engine(2, PrecisionChoice::Auto);
+    let mut engine = fresh(2, PrecisionChoice::Auto);
     let expected = draw(&mut engine, &request());
     for other in [
         Request { prompt: "a green tree".into(), ..request() },
@@ -116,8 +116,8 @@ fn every_part_of_the_request_matters() {
 fn f32_and_bf16_are_close() {
     // A random network is rougher than a trained one; guidance would amplify its differences.
     let request = Request { guidance: 1.0, ..request() };
-    let a = draw(&mut engine(2, PrecisionChoice::F32), &request);
-    let b = draw(&mut engine(2, PrecisionChoice::Auto), &request);
+    let a = draw(&mut fresh(2, PrecisionChoice::F32), &request);
+    let b = draw(&mut fresh(2, PrecisionChoice::Auto), &request);
     let error: f64 =
         a[0].pixels.iter().zip(&b[0].pixels).map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2)).sum::<f64>();
     let psnr = 10.0 * (255.0 * 255.0 * a[0].pixels.len() as f64 / error.max(1e-9)).log10();
@@ -126,7 +126,7 @@ fn f32_and_bf16_are_close() {
 
 #[test]
 fn events_come_in_order_and_cancelling_stops() {
-    let mut engine = engine(1, PrecisionChoice::Auto);
+    let mut engine = fresh(1, PrecisionChoice::Auto);
     let mut seen = Vec::new();
     engine
         .generate(
@@ -165,6 +165,8 @@ fn events_come_in_order_and_cancelling_stops() {
     );
     assert!(matches!(result, Err(EngineError::Cancelled)));
     assert_eq!(steps, 2);
+    // The next job is as in a fresh process.
+    assert_eq!(draw(&mut engine, &request()), draw(&mut fresh(1, PrecisionChoice::Auto), &request()));
 }
 
 #[test]
@@ -179,11 +181,11 @@ fn files_round_trip_and_pictures_verify() {
 
     let mut from_file = Engine::new(&model, &Options { threads: Some(2), ..Options::default() }).unwrap();
     let images = draw(&mut from_file, &request());
-    assert_eq!(images[0].pixels, draw(&mut engine(1, PrecisionChoice::Auto), &request())[0].pixels);
+    assert_eq!(images[0].pixels, draw(&mut fresh(1, PrecisionChoice::Auto), &request())[0].pixels);
 
     let picture = folder.path().join("out.png");
     std::fs::write(&picture, images[0].png().unwrap()).unwrap();
-    let verify = |path| engine::verify(path, Some(name), Some(1), &mut |_| {}, &CancelToken::new());
+    let verify = |path: &std::path::Path| engine::verify(path, Some(name), Some(1), &mut |_| {}, &CancelToken::new());
     let outcome = verify(&picture).unwrap();
     assert!(outcome.is_equal());
     assert_eq!(outcome.recipe, images[0].recipe);
@@ -196,6 +198,13 @@ fn files_round_trip_and_pictures_verify() {
     forged.recipe.model_sha256 = "0".repeat(64);
     std::fs::write(&picture, forged.png().unwrap()).unwrap();
     assert!(verify(&picture).unwrap_err().to_string().contains("--model"));
+    let changes: [fn(&mut Recipe); 3] = [|r| r.isa = "z80".into(), |r| r.steps = 0, |r| r.text_encoder_sha256.clear()];
+    for change in changes {
+        let mut forged = images[0].clone();
+        change(&mut forged.recipe);
+        std::fs::write(&picture, forged.png().unwrap()).unwrap();
+        assert!(verify(&picture).is_err());
+    }
     formats::picture::write(&picture, 1, 1, &[0; 4], &[]).unwrap();
     assert!(verify(&picture).unwrap_err().to_string().contains("no Calotype recipe"));
 }
