@@ -4,7 +4,7 @@ use graph::cost::Cost;
 use models::jit::Geometry;
 use serde::Serialize;
 
-use crate::pipeline::{build_graph, pictures_together};
+use crate::generate::{build_graph, pictures_together};
 use crate::rates::{self, Rates};
 use crate::{EngineError, Model, Options, Request, Size, built_in, precision_name};
 

@@ -12,7 +12,7 @@ use graph::cost::Cost;
 use models::jit::{self, Geometry};
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::build_graph;
+use crate::generate::build_graph;
 use crate::{Engine, EngineError, Model, Options, Request};
 
 /// Pictures a side (in pixels of 4 and 8 patches) and batches measured.
