@@ -1,0 +1,213 @@
+"""Golden values of the jit network: a plain float64 implementation in Python (3.8 or later, no packages).
+
+Run: python3 crates/models/tests/golden/make_jit.py > crates/models/tests/golden/jit.json
+Written from arXiv 2511.13720 (JiT), 2104.09864 (rotary) and the description of the
+default model, not from the Rust code; parameters and inputs are sines, so no file of weights is needed.
+"""
+import json
+import math
+
+D, BLOCKS, HEADS, HIDDEN, P, C, STEM, TEXT, REFINER = 32, 2, 2, 24, 4, 4, 12, 20, 1
+H, W, B, T = 8, 12, 2, 3
+LENGTHS = [2, 3]
+TIMES = [0.3, 0.9]
+d = D // HEADS
+TIME_FEATURES = 256
+
+counter = 0
+params = {}
+
+
+def fill(count, phase, amplitude, base=0.0):
+    return [base + amplitude * math.sin(0.731 * i + 1.17 * phase) for i in range(count)]
+
+
+def declare(name, shape, base=0.0):
+    global counter
+    count = math.prod(shape)
+    values = fill(count, counter, 0.2 if base else 0.3, base)
+    params[name] = [values[r * shape[1]:(r + 1) * shape[1]] for r in range(shape[0])] if len(shape) == 2 else values
+    counter += 1
+
+
+def linear_params(name, out, inp, bias):
+    declare(name + ".weight", [out, inp])
+    if bias:
+        declare(name + ".bias", [out])
+
+
+def attention_params(block):
+    declare(block + ".attention.qkv.weight", [3 * D, D])
+    declare(block + ".attention.q_norm.weight", [d], 1.0)
+    declare(block + ".attention.k_norm.weight", [d], 1.0)
+    declare(block + ".attention.out.weight", [D, D])
+
+
+def mlp_params(block):
+    declare(block + ".mlp.up.weight", [2 * HIDDEN, D])
+    declare(block + ".mlp.down.weight", [D, HIDDEN])
+
+
+linear_params("stem.0", STEM, P * P * C, False)
+linear_params("stem.1", D, STEM, True)
+linear_params("time.0", D, TIME_FEATURES, True)
+linear_params("time.1", D, D, True)
+linear_params("text_pooled", D, TEXT, True)
+linear_params("modulation", 6 * D, D, True)
+linear_params("refiner.embed", D, TEXT, True)
+for i in range(REFINER):
+    block = f"refiner.blocks.{i}"
+    declare(block + ".attention_norm.weight", [D], 1.0)
+    attention_params(block)
+    declare(block + ".mlp_norm.weight", [D], 1.0)
+    mlp_params(block)
+declare("refiner.norm.weight", [D], 1.0)
+for i in range(BLOCKS):
+    block = f"blocks.{i}"
+    declare(block + ".modulation", [6 * D])
+    attention_params(block)
+    declare(block + ".attention.text_kv.weight", [2 * D, D])
+    declare(block + ".attention.text_k_norm.weight", [d], 1.0)
+    mlp_params(block)
+linear_params("final.modulation", 2 * D, D, True)
+linear_params("head", P * P * C, D, True)
+
+
+def linear(name, x):
+    w = params[name + ".weight"]
+    b = params.get(name + ".bias", [0.0] * len(w))
+    return [sum(wi * xi for wi, xi in zip(row, x)) + bi for row, bi in zip(w, b)]
+
+
+def silu(x):
+    return [v / (1.0 + math.exp(-v)) for v in x]
+
+
+def rms(x, weight=None):
+    r = 1.0 / math.sqrt(sum(v * v for v in x) / len(x) + 1e-6)
+    return [v * r * (weight[i] if weight else 1.0) for i, v in enumerate(x)]
+
+
+def modulate(x, shift, scale):
+    return [v * (1.0 + a) + b for v, a, b in zip(rms(x), scale, shift)]
+
+
+def add(a, b):
+    return [x + y for x, y in zip(a, b)]
+
+
+def gated(x, gate, y):
+    return [a + g * b for a, g, b in zip(x, gate, y)]
+
+
+def heads(x, part):
+    return [x[part * D + h * d:part * D + (h + 1) * d] for h in range(HEADS)]
+
+
+def rotate(head, angles):
+    half = d // 2
+    out = list(head)
+    for i in range(half):
+        c, s = math.cos(angles[i]), math.sin(angles[i])
+        out[i] = head[i] * c - head[i + half] * s
+        out[i + half] = head[i + half] * c + head[i] * s
+    return out
+
+
+def angles(row, column):
+    rows, columns = H // P, W // P
+    unit = 16.0 / max(rows, columns)
+    quarter = d // 4
+    result = []
+    for index, count in ((row, rows), (column, columns)):
+        position = (index + 0.5 - 0.5 * count) * unit
+        result += [position * 100.0 ** (-k / quarter) for k in range(quarter)]
+    return result
+
+
+def attend(queries, keys, values):
+    """Per token and head; keys and values are lists over tokens of lists over heads."""
+    out = []
+    for q in queries:
+        row = []
+        for h in range(HEADS):
+            scores = [sum(a * b for a, b in zip(q[h], k[h])) / math.sqrt(d) for k in keys]
+            top = max(scores)
+            weights = [math.exp(s - top) for s in scores]
+            total = sum(weights)
+            for j in range(d):
+                row.append(sum(w * v[h][j] for w, v in zip(weights, values)) / total)
+        out.append(row)
+    return out
+
+
+def swiglu(u):
+    return [a * b for a, b in zip(silu(u[:HIDDEN]), u[HIDDEN:])]
+
+
+def forward(z, t, text, length, pooled):
+    rows, columns = H // P, W // P
+    x = []
+    for r in range(rows):
+        for c in range(columns):
+            patch = [z[((r * P + i) * W + c * P + j) * C + k] for i in range(P) for j in range(P) for k in range(C)]
+            x.append(linear("stem.1", linear("stem.0", patch)))
+    half = TIME_FEATURES // 2
+    phases = [1000.0 * t * 10000.0 ** (-i / half) for i in range(half)]
+    features = [math.cos(p) for p in phases] + [math.sin(p) for p in phases]
+    cond = add(linear("time.1", silu(linear("time.0", features))), linear("text_pooled", pooled))
+    s = silu(cond)
+    shared = linear("modulation", s)
+
+    y = [linear("refiner.embed", text[k]) for k in range(length)]
+    for i in range(REFINER):
+        block = f"refiner.blocks.{i}"
+        qn, kn = params[block + ".attention.q_norm.weight"], params[block + ".attention.k_norm.weight"]
+        qkv = [linear(block + ".attention.qkv", rms(v, params[block + ".attention_norm.weight"])) for v in y]
+        o = attend([[rms(q, qn) for q in heads(v, 0)] for v in qkv], [[rms(k, kn) for k in heads(v, 1)] for v in qkv],
+                   [heads(v, 2) for v in qkv])
+        y = [add(a, linear(block + ".attention.out", b)) for a, b in zip(y, o)]
+        y = [add(v, linear(block + ".mlp.down", swiglu(linear(block + ".mlp.up", rms(v, params[block + ".mlp_norm.weight"])))))
+             for v in y]
+    y = [rms(v, params["refiner.norm.weight"]) for v in y]
+
+    for i in range(BLOCKS):
+        block = f"blocks.{i}"
+        m = add(shared, params[block + ".modulation"])
+        shift1, scale1, gate1, shift2, scale2, gate2 = [m[k * D:(k + 1) * D] for k in range(6)]
+        qn, kn = params[block + ".attention.q_norm.weight"], params[block + ".attention.k_norm.weight"]
+        tn = params[block + ".attention.text_k_norm.weight"]
+        qkv = [linear(block + ".attention.qkv", modulate(v, shift1, scale1)) for v in x]
+        at = [angles(n // columns, n % columns) for n in range(len(x))]
+        queries = [[rotate(rms(q, qn), at[n]) for q in heads(v, 0)] for n, v in enumerate(qkv)]
+        keys = [[rotate(rms(k, kn), at[n]) for k in heads(v, 1)] for n, v in enumerate(qkv)]
+        values = [heads(v, 2) for v in qkv]
+        kv = [linear(block + ".attention.text_kv", v) for v in y]
+        keys += [[rms(k, tn) for k in heads(v, 0)] for v in kv]
+        values += [heads(v, 1) for v in kv]
+        o = attend(queries, keys, values)
+        x = [gated(a, gate1, linear(block + ".attention.out", b)) for a, b in zip(x, o)]
+        x = [gated(v, gate2, linear(block + ".mlp.down", swiglu(linear(block + ".mlp.up", modulate(v, shift2, scale2)))))
+             for v in x]
+
+    m = linear("final.modulation", s)
+    x = [linear("head", modulate(v, m[:D], m[D:])) for v in x]
+    out = [0.0] * (H * W * C)
+    for n, patch in enumerate(x):
+        r, c = n // columns, n % columns
+        for i in range(P):
+            for j in range(P):
+                for k in range(C):
+                    out[((r * P + i) * W + c * P + j) * C + k] = patch[(i * P + j) * C + k]
+    return out
+
+
+z = fill(B * H * W * C, 100, 1.0)
+text = fill(B * T * TEXT, 101, 1.0)
+pooled = fill(B * TEXT, 102, 1.0)
+outputs = []
+for b in range(B):
+    states = [text[(b * T + k) * TEXT:(b * T + k + 1) * TEXT] for k in range(T)]
+    n = H * W * C
+    outputs.append(forward(z[b * n:(b + 1) * n], TIMES[b], states, LENGTHS[b], pooled[b * TEXT:(b + 1) * TEXT]))
+print(json.dumps({"parameters": counter, "x_hat": [[round(v, 6) for v in out] for out in outputs]}))
