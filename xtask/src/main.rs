@@ -33,7 +33,9 @@ fn ci(root: &Path) -> Result<()> {
     };
     step("format", &|| cargo(root, &["fmt", "--all", "--check"]))?;
     step("tidy", &|| tidy::run(root))?;
-    step("clippy", &|| cargo(root, &["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    step("clippy", &|| {
+        cargo(root, &["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+    })?;
     step("docs", &|| {
         run(Command::new("cargo")
             .args(["doc", "--release", "--workspace", "--no-deps", "--quiet"])

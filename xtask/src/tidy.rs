@@ -40,7 +40,8 @@ pub fn run(root: &Path) -> Result<()> {
 }
 
 fn layers(root: &Path, broken: &mut Vec<String>) -> Result<()> {
-    let output = Command::new("cargo").args(["metadata", "--format-version", "1", "--no-deps"]).current_dir(root).output()?;
+    let output =
+        Command::new("cargo").args(["metadata", "--format-version", "1", "--no-deps"]).current_dir(root).output()?;
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
     let level: BTreeMap<&str, usize> =
         LAYERS.iter().enumerate().flat_map(|(i, names)| names.iter().map(move |name| (*name, i))).collect();
@@ -80,7 +81,9 @@ fn file(path: &Path, text: &str, broken: &mut Vec<String>) {
     if !UNSAFE.iter().any(|room| name.starts_with(room)) {
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
-            if ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|word| code.contains(word)) && !name.starts_with("xtask/") {
+            if ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|word| code.contains(word))
+                && !name.starts_with("xtask/")
+            {
                 broken.push(format!("{name}:{} has unsafe outside its rooms", number + 1));
             }
         }
@@ -100,7 +103,8 @@ fn architecture(root: &Path, broken: &mut Vec<String>) -> Result<()> {
     }
     // A word in backticks with a slash and a known first folder is a path and must exist.
     for word in text.split('`').skip(1).step_by(2) {
-        let rooted = ["crates/", "docs/", "recipes/", "bench/", "weights/", "xtask/"].iter().any(|p| word.starts_with(p));
+        let rooted =
+            ["crates/", "docs/", "recipes/", "bench/", "weights/", "xtask/"].iter().any(|p| word.starts_with(p));
         if rooted && !word.contains(['*', '{', ' ', '<']) && !root.join(word).exists() {
             broken.push(format!("ARCHITECTURE.md names {word}, which does not exist"));
         }

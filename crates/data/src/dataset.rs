@@ -140,15 +140,16 @@ struct Part {
 }
 
 impl Part {
-    fn decode(items: Vec<(Record, Vec<u8>)>, skipped: Vec<Skipped>, resolution: usize) -> Part {
+    /// Decodes `(file, record, bytes of the picture)`; what is broken is skipped under the file's name.
+    fn decode(items: Vec<(String, Record, Vec<u8>)>, skipped: Vec<Skipped>, resolution: usize) -> Part {
         let mut part = Part { records: Vec::new(), pixels: Vec::new(), skipped };
-        for (record, bytes) in items {
+        for (file, record, bytes) in items {
             match Square::decode(&bytes, resolution) {
                 Ok(square) => {
                     part.pixels.extend(square.pixels);
                     part.records.push(record);
                 }
-                Err(error) => part.skipped.push(Skipped { file: record.key, reason: error.to_string() }),
+                Err(error) => part.skipped.push(Skipped { file, reason: error.to_string() }),
             }
         }
         part
@@ -173,7 +174,7 @@ fn open_shards(dir: &Path, resolution: usize, split: Split) -> Result<Vec<Part>,
                     } else if record.split != split {
                         return None;
                     }
-                    Some((record, png))
+                    Some((format!("{}/{}.png", entry.file, record.key), record, png))
                 })
                 .collect();
             Ok(Part::decode(items, skipped, resolution))
@@ -195,7 +196,7 @@ fn open_folder(dir: &Path, resolution: usize, split: Split) -> Result<Vec<Part>,
             let mut items = Vec::new();
             for pair in pairs {
                 match fs::read(&pair.picture) {
-                    Ok(bytes) => items.push((pair.record.clone(), bytes)),
+                    Ok(bytes) => items.push((display(&pair.picture), pair.record.clone(), bytes)),
                     Err(e) => skipped.push(Skipped { file: display(&pair.picture), reason: e.to_string() }),
                 }
             }

@@ -1,6 +1,6 @@
 //! Sampling of a rectified flow: schedule, sampler, guidance and noise, four separate things.
 //!
-//! Convention (SPEC "default model"): `t` in [0, 1] is flow time, 0 = clean and 1 = noise;
+//! Convention: `t` in [0, 1] is flow time, 0 = clean and 1 = noise;
 //! `z = (1 - t)·x + t·ε`; the network predicts the data `x̂(z, t)`; the flow's velocity is
 //! `dz/dt = ε - x = (z - x̂) / t`. Everything here works on flat `f32` slices and knows neither
 //! layouts nor devices; each element is treated alone, so batching never changes a bit.

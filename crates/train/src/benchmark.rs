@@ -27,6 +27,27 @@ pub struct Speed {
     pub flops: f64,
 }
 
+/// The configuration of a run that only measures: `network` at `resolution` pixels, `batch` examples a step.
+pub fn configuration(network: jit::Config, resolution: usize, batch: usize) -> TrainConfig {
+    TrainConfig {
+        name: "bench".into(),
+        data: Default::default(),
+        output: Default::default(),
+        resolution,
+        batch,
+        pictures: batch as u64,
+        text_tokens: 16,
+        seed: 1,
+        init: None,
+        branch_from: None,
+        precision: Default::default(),
+        model: network,
+        optimiser: Default::default(),
+        flow: Default::default(),
+        report: Default::default(),
+    }
+}
+
 /// Times `steps` steps (after one that is not counted) of the network, batch and optimiser of `config`; no data is
 /// read and nothing is written.
 pub fn step_speed(cpu: &Cpu, config: &TrainConfig, steps: usize) -> Result<Speed, TrainError> {
@@ -36,8 +57,7 @@ pub fn step_speed(cpu: &Cpu, config: &TrainConfig, steps: usize) -> Result<Speed
     let parameters = jit::initial_parameters(&config.model, config.seed)?;
     let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &parameters, precision)?);
     let mut executor = Executor::new(cpu, graph, packed.clone())?;
-    let mut optimiser =
-        Optimiser::new(cpu, &config.optimiser, precision, jit::parameters(&config.model), parameters);
+    let mut optimiser = Optimiser::new(cpu, &config.optimiser, precision, jit::parameters(&config.model), parameters);
     set_inputs(&mut executor, &made_up(config))?;
     let (mut halves, mut wholes) = (Vec::new(), Vec::new());
     for step in 0..=steps.max(1) as u64 {

@@ -50,19 +50,23 @@ const KEPT: usize = 2;
 /// touched until the new one is complete.
 pub fn save(folder: &Path, progress: &Progress, entries: &[Entry<'_>]) -> Result<PathBuf, TrainError> {
     let target = folder.join(format!("step-{:08}", progress.step));
-    std::fs::create_dir_all(&target)
-        .map_err(|source| TrainError::Io { path: target.clone(), doing: "creating the checkpoint's folder", source })?;
+    std::fs::create_dir_all(&target).map_err(|source| TrainError::Io {
+        path: target.clone(),
+        doing: "creating the checkpoint's folder",
+        source,
+    })?;
     // A folder of the same step can only be an equal state or an interrupted write: make it incomplete first.
     let manifest_path = target.join("state.json");
     if manifest_path.exists() {
-        std::fs::remove_file(&manifest_path)
-            .map_err(|source| TrainError::Io { path: manifest_path.clone(), doing: "replacing the checkpoint", source })?;
+        std::fs::remove_file(&manifest_path).map_err(|source| TrainError::Io {
+            path: manifest_path.clone(),
+            doing: "replacing the checkpoint",
+            source,
+        })?;
     }
     let state = target.join("state.safetensors");
-    let tensors: Vec<Tensor<'_>> = entries
-        .iter()
-        .map(|entry| Tensor::f32(entry.name.as_str(), entry.shape, entry.values))
-        .collect();
+    let tensors: Vec<Tensor<'_>> =
+        entries.iter().map(|entry| Tensor::f32(entry.name.as_str(), entry.shape, entry.values)).collect();
     let sha256 = formats::safetensors::write(&state, tensors, &Default::default())?;
     let manifest = Manifest { progress: progress.clone(), sha256 };
     let json = serde_json::to_vec_pretty(&manifest).expect("plain numbers and strings become JSON");

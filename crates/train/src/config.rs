@@ -143,10 +143,22 @@ impl Default for ReportConfig {
             log_steps: 20,
             sample_pictures: 50_000,
             prompts: [
-                "a red heart", "a smiling cat face", "a slice of pizza", "a blue car",
-                "a rocket, 3d render", "a green apple, flat illustration", "a house", "a soccer ball",
-                "a yellow star", "a tree", "a cup of coffee", "a 3d render of a red fox",
-                "a sunflower", "a purple butterfly, soft gradient", "a line icon of a key", "a birthday cake",
+                "a red heart",
+                "a smiling cat face",
+                "a slice of pizza",
+                "a blue car",
+                "a rocket, 3d render",
+                "a green apple, flat illustration",
+                "a house",
+                "a soccer ball",
+                "a yellow star",
+                "a tree",
+                "a cup of coffee",
+                "a 3d render of a red fox",
+                "a sunflower",
+                "a purple butterfly, soft gradient",
+                "a line icon of a key",
+                "a birthday cake",
             ]
             .map(String::from)
             .to_vec(),
@@ -173,8 +185,11 @@ impl TrainConfig {
     /// Reads and checks a configuration file. Relative paths in it are taken from the file's folder,
     /// and a leading `~/` from the user's home.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| TrainError::Io { path: path.into(), doing: "reading the configuration", source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| TrainError::Io {
+            path: path.into(),
+            doing: "reading the configuration",
+            source,
+        })?;
         let mut config: TrainConfig = toml::from_str(&text)
             .map_err(|error| TrainError::ConfigSyntax { path: path.into(), message: error.to_string() })?;
         let base = path.parent().unwrap_or(Path::new("."));
@@ -191,9 +206,11 @@ impl TrainConfig {
         let bad = |field: &'static str, expected: &str, found: String| {
             Err(TrainError::ConfigRange { field, expected: expected.into(), found })
         };
-        self.model
-            .validate()
-            .map_err(|error| TrainError::ConfigRange { field: "model", expected: "a buildable network".into(), found: error.to_string() })?;
+        self.model.validate().map_err(|error| TrainError::ConfigRange {
+            field: "model",
+            expected: "a buildable network".into(),
+            found: error.to_string(),
+        })?;
         let patch = self.model.patch;
         if self.resolution == 0 || self.resolution % patch != 0 || self.resolution > 256 {
             return bad("resolution", &format!("a multiple of {patch} up to 256"), self.resolution.to_string());
@@ -216,7 +233,11 @@ impl TrainConfig {
             return bad("optimiser.learning_rate", "above 0, below 1", o.learning_rate.to_string());
         }
         if !(share(o.beta1) && share(o.beta2) && share(o.momentum)) {
-            return bad("optimiser.beta1, beta2, momentum", "0 up to 1", format!("{}, {}, {}", o.beta1, o.beta2, o.momentum));
+            return bad(
+                "optimiser.beta1, beta2, momentum",
+                "0 up to 1",
+                format!("{}, {}, {}", o.beta1, o.beta2, o.momentum),
+            );
         }
         if o.newton_schulz_steps > 10 {
             return bad("optimiser.newton_schulz_steps", "0 to 10", o.newton_schulz_steps.to_string());
@@ -238,7 +259,11 @@ impl TrainConfig {
             return bad("flow.uniform, caption_drop", "0 to 1", format!("{}, {}", f.uniform, f.caption_drop));
         }
         if !(self.report.checkpoint_minutes > 0.0 && self.report.log_steps > 0) {
-            return bad("report.checkpoint_minutes, log_steps", "above 0", format!("{}, {}", self.report.checkpoint_minutes, self.report.log_steps));
+            return bad(
+                "report.checkpoint_minutes, log_steps",
+                "above 0",
+                format!("{}, {}", self.report.checkpoint_minutes, self.report.log_steps),
+            );
         }
         Ok(())
     }

@@ -12,11 +12,11 @@ use kernels::Cpu;
 use models::jit;
 use serde::Serialize;
 
+use crate::TrainError;
 use crate::captions::CaptionStates;
 use crate::config::TrainConfig;
 use crate::examples::{Batch, Examples};
 use crate::trainer::{load, loss_graph, precision, set_inputs};
-use crate::TrainError;
 
 /// Held-out loss of one split.
 #[derive(Clone, Debug, Serialize)]

@@ -5,11 +5,11 @@
 //! key and value in one) is orthogonalised part by part. Matrices are worked on in parallel, each by one thread.
 
 use graph::Parameters;
+use kernels::Cpu;
+use kernels::gemm::Precision;
 use kernels::optimise::{
     AdamWStep, MuonScratch, MuonStep, POLAR_EXPRESS, adamw_step, ema_update, muon_step, squared_norm,
 };
-use kernels::Cpu;
-use kernels::gemm::Precision;
 use models::ParameterSpec;
 
 use crate::average;
@@ -158,7 +158,8 @@ impl Optimiser {
     pub fn average(&self, which: usize) -> Parameters {
         let mut all = Parameters::new();
         for slot in &self.slots {
-            all.insert(&slot.spec.name, &slot.spec.shape, slot.averages[which].clone()).expect("names and shapes are the network's");
+            all.insert(&slot.spec.name, &slot.spec.shape, slot.averages[which].clone())
+                .expect("names and shapes are the network's");
         }
         all
     }

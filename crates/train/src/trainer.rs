@@ -122,8 +122,7 @@ impl Trainer {
         }
         let rate = schedule::multiplier(&self.config, self.progress.step, self.progress.pictures);
         let by_name: HashMap<&str, &[f32]> = self.executor.gradients().collect();
-        let gradients: Vec<&[f32]> =
-            self.optimiser.parameters.iter().map(|p| by_name[p.name.as_str()]).collect();
+        let gradients: Vec<&[f32]> = self.optimiser.parameters.iter().map(|p| by_name[p.name.as_str()]).collect();
         let gradient_norm = self.optimiser.step(&self.cpu, &gradients, step, rate);
         self.packed.refresh(&self.optimiser.parameters)?;
         let seconds = start.elapsed().as_secs_f64();
@@ -183,8 +182,7 @@ pub(crate) fn training_graph(config: &TrainConfig) -> Result<Graph, TrainError> 
 /// The network and its loss; returns the loss.
 pub(crate) fn loss_graph(graph: &mut Graph, config: &TrainConfig) -> Result<graph::Tensor, TrainError> {
     let side = config.resolution;
-    let geometry =
-        jit::Geometry { batch: config.batch, height: side, width: side, text_tokens: config.text_tokens };
+    let geometry = jit::Geometry { batch: config.batch, height: side, width: side, text_tokens: config.text_tokens };
     let network = jit::build(graph, &config.model, geometry)?;
     let x = graph.input("x", &[config.batch, side, side, config.model.channels])?;
     let weight = graph.input("weight", &[config.batch])?;

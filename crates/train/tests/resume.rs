@@ -13,8 +13,14 @@ use train::trainer::Trainer;
 /// Six captioned pictures of plain colours in a folder.
 fn pictures(folder: &Path) {
     std::fs::create_dir_all(folder).unwrap();
-    let colours =
-        [("red", [255, 0, 0]), ("green", [0, 160, 0]), ("blue", [0, 0, 255]), ("white", [255; 3]), ("black", [0; 3]), ("yellow", [255, 220, 0])];
+    let colours = [
+        ("red", [255, 0, 0]),
+        ("green", [0, 160, 0]),
+        ("blue", [0, 0, 255]),
+        ("white", [255; 3]),
+        ("black", [0; 3]),
+        ("yellow", [255, 220, 0]),
+    ];
     for (name, [r, g, b]) in colours {
         let pixels: Vec<u8> =
             (0..32 * 32).flat_map(|i| if i % 32 < 24 { [r, g, b, 255] } else { [0, 0, 0, 0] }).collect();

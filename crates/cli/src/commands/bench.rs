@@ -1,4 +1,4 @@
-//! `calotype bench`: how fast this machine runs the matrix products and the built-in network.
+//! `calotype bench`: how fast this machine runs matrix products, generation and training steps.
 
 use std::time::Instant;
 
@@ -19,6 +19,7 @@ pub fn run(args: &BenchArgs, reporter: &Reporter) -> anyhow::Result<()> {
     let filter = args.filter.as_deref().unwrap_or("");
     reporter.say(&format!("{}, {} threads, {}", cpu.isa, cpu.pool.threads(), engine::precision_name(precision)));
     jobs(&options, filter, reporter)?;
+    training(&cpu, filter, reporter)?;
     if "products".contains(filter) {
         let precisions =
             if precision == Precision::F32 { vec![Precision::F32] } else { vec![precision, Precision::F32] };
@@ -65,6 +66,42 @@ fn jobs(options: &Options, filter: &str, reporter: &Reporter) -> anyhow::Result<
             json!({ "name": name, "seconds": seconds, "pictures_per_second": f64::from(count) / seconds }),
         );
         reporter.say(&format!("{name:<28}{:>10.1} ms{:>10.2} pictures/s", 1e3 * seconds, f64::from(count) / seconds));
+    }
+    Ok(())
+}
+
+/// Training steps of the default network and of one of 30 million parameters, batch 128.
+fn training(cpu: &kernels::Cpu, filter: &str, reporter: &Reporter) -> anyhow::Result<()> {
+    let large =
+        models::jit::Config { width: 384, heads: 6, hidden: 1024, refiner_blocks: 2, ..models::jit::Config::default() };
+    let default = models::jit::Config::default;
+    let cases = [
+        ("train-64px", default(), 64),
+        ("train-128px", default(), 128),
+        ("train-64px-30m", large.clone(), 64),
+        ("train-128px-30m", large, 128),
+    ];
+    for (name, network, side) in cases.into_iter().filter(|case| case.0.contains(filter)) {
+        let config = train::benchmark::configuration(network, side, 128);
+        let speed = train::benchmark::step_speed(cpu, &config, RUNS)?;
+        let rate = |seconds: f64| config.batch as f64 / seconds;
+        reporter.event(
+            "bench",
+            json!({
+                "name": name,
+                "seconds": speed.step,
+                "pictures_per_second": rate(speed.step),
+                "forward_backward_pictures_per_second": rate(speed.forward_backward),
+                "gflops": speed.flops / speed.forward_backward / 1e9,
+            }),
+        );
+        reporter.say(&format!(
+            "{name:<28}{:>10.1} ms{:>10.2} pictures/s{:>10.2} without optimiser{:>8.0} GFLOP/s",
+            1e3 * speed.step,
+            rate(speed.step),
+            rate(speed.forward_backward),
+            speed.flops / speed.forward_backward / 1e9
+        ));
     }
     Ok(())
 }

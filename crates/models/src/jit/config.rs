@@ -29,15 +29,15 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            width: 384,
+            width: 256,
             blocks: 12,
-            heads: 6,
-            hidden: 1024,
+            heads: 4,
+            hidden: 704,
             patch: 16,
             channels: 4,
             stem: 128,
             text_width: 384,
-            refiner_blocks: 2,
+            refiner_blocks: 1,
         }
     }
 }
@@ -114,9 +114,9 @@ mod tests {
         assert_eq!(Config::default().validate(), Ok(()));
         let bad = [
             (Config { width: 0, ..Config::default() }, "width"),
-            (Config { width: 388, ..Config::default() }, "width"),
+            (Config { width: 257, ..Config::default() }, "width"),
             (Config { heads: 0, ..Config::default() }, "heads"),
-            (Config { heads: 64, ..Config::default() }, "head size"),
+            (Config { width: 264, ..Config::default() }, "head size"),
             (Config { blocks: 129, ..Config::default() }, "blocks"),
             (Config { patch: 0, ..Config::default() }, "patch"),
             (Config { hidden: usize::MAX, ..Config::default() }, "hidden"),
