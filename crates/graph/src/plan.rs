@@ -224,7 +224,7 @@ mod tests {
                 live.push(g.input("z", &[5, 4]).unwrap());
                 g.hold(live[0]).unwrap();
             }
-            if next(&mut state) % 7 == 0 {
+            if next(&mut state).is_multiple_of(7) {
                 g.output(&format!("o{i}"), new).unwrap();
             }
         }

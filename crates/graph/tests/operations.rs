@@ -118,7 +118,8 @@ fn elementwise() {
     same("gated_add", &y, &reference::gated_add(4, &wide(&x[0]), &wide(&x[2]), &gate));
 
     type Build = fn(&mut Graph, Tensor) -> Result<Tensor, ShapeError>;
-    let cases: [(&str, Build, fn(&[f64]) -> Vec<f64>); 3] = [
+    type Definition = fn(&[f64]) -> Vec<f64>;
+    let cases: [(&str, Build, Definition); 3] = [
         ("silu", Graph::silu, reference::silu),
         ("gelu", Graph::gelu, reference::gelu),
         ("swiglu", Graph::swiglu, |x| reference::swiglu(4, x)),

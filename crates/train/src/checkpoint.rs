@@ -124,7 +124,7 @@ fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
             entry.path().join("state.json").is_file().then(|| (step, entry.path()))
         })
         .collect();
-    all.sort_by(|a, b| b.0.cmp(&a.0));
+    all.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.0));
     Ok(all)
 }
 

@@ -212,7 +212,7 @@ impl TrainConfig {
             found: error.to_string(),
         })?;
         let patch = self.model.patch;
-        if self.resolution == 0 || self.resolution % patch != 0 || self.resolution > 256 {
+        if self.resolution == 0 || !self.resolution.is_multiple_of(patch) || self.resolution > 256 {
             return bad("resolution", &format!("a multiple of {patch} up to 256"), self.resolution.to_string());
         }
         if !(1..=4096).contains(&self.batch) {
@@ -242,7 +242,7 @@ impl TrainConfig {
         if o.newton_schulz_steps > 10 {
             return bad("optimiser.newton_schulz_steps", "0 to 10", o.newton_schulz_steps.to_string());
         }
-        if !(o.clip > 0.0) {
+        if o.clip.is_nan() || o.clip <= 0.0 {
             return bad("optimiser.clip", "above 0", o.clip.to_string());
         }
         if !o.averages.iter().all(|&width| width > 0.0 && width < 0.28) {

@@ -165,7 +165,7 @@ pub fn run(
 }
 
 fn next_multiple(pictures: u64, every: u64) -> u64 {
-    if every == 0 { u64::MAX } else { (pictures / every + 1) * every }
+    pictures.checked_div(every).map_or(u64::MAX, |done| (done + 1) * every)
 }
 
 fn save(
