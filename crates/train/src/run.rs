@@ -1,7 +1,8 @@
 //! A whole training run: the loop, its files and its events.
 //!
 //! In the output folder: `config.toml` (as read), `checkpoints/`, `loss.csv`, `loss.png`, `samples.png` (the newest
-//! sheet), `samples-NNNNNNNN.png`, `model.safetensors` (the wider average in bf16, ready to generate with).
+//! sheet), `samples-NNNNNNNN.png`, `model.safetensors` (the wide average in bf16, ready to generate with; sheets are
+//! drawn from it), `model-narrow.safetensors` (the narrow one, the better of the two at the end of a decay).
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -184,6 +185,7 @@ fn save(
 fn sheet(cpu: &Cpu, trainer: &Trainer, config: &TrainConfig, events: &mut dyn FnMut(&Event)) -> Result<(), TrainError> {
     let model = config.output.join("model.safetensors");
     trainer.export(&model, 1)?;
+    trainer.export(&config.output.join("model-narrow.safetensors"), 0)?;
     let canvas = samples::draw(cpu, &model, &config.report.prompts)?;
     let numbered = config.output.join(format!("samples-{:08}.png", trainer.progress().pictures));
     canvas.write(&numbered)?;
