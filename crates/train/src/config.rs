@@ -61,7 +61,7 @@ pub struct TrainConfig {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimiserConfig {
-    /// Peak learning rate, shared by both optimisers (Muon's update is scaled to AdamW's RMS).
+    /// Peak learning rate of AdamW, and of Muon times `muon_rate` (Muon's update is scaled to AdamW's RMS).
     pub learning_rate: f32,
     /// Steps of linear warm-up.
     pub warmup_steps: u64,
@@ -71,6 +71,8 @@ pub struct OptimiserConfig {
     pub beta1: f32,
     /// AdamW's second moment decay.
     pub beta2: f32,
+    /// Muon's learning rate as a multiple of `learning_rate`.
+    pub muon_rate: f32,
     /// Muon's momentum.
     pub momentum: f32,
     /// Newton–Schulz iterations of Muon; 0 trains the matrices with AdamW too.
@@ -91,6 +93,7 @@ impl Default for OptimiserConfig {
             decay_pictures: 0,
             beta1: 0.9,
             beta2: 0.95,
+            muon_rate: 1.0,
             momentum: 0.95,
             newton_schulz_steps: 4,
             weight_decay: 0.01,
@@ -231,6 +234,9 @@ impl TrainConfig {
         let share = |x: f32| (0.0..1.0).contains(&x);
         if !(o.learning_rate > 0.0 && o.learning_rate < 1.0) {
             return bad("optimiser.learning_rate", "above 0, below 1", o.learning_rate.to_string());
+        }
+        if !(o.muon_rate > 0.0 && o.muon_rate <= 100.0) {
+            return bad("optimiser.muon_rate", "above 0, at most 100", o.muon_rate.to_string());
         }
         if !(share(o.beta1) && share(o.beta2) && share(o.momentum)) {
             return bad(

@@ -99,7 +99,7 @@ impl Optimiser {
         let lr = self.config.learning_rate * rate;
         let coefficients = &POLAR_EXPRESS[..self.config.newton_schulz_steps.min(POLAR_EXPRESS.len())];
         let muon = MuonStep {
-            lr,
+            lr: lr * self.config.muon_rate,
             momentum: self.config.momentum,
             weight_decay: 0.0,
             coefficients,
