@@ -98,7 +98,9 @@ impl Network<'_> {
         let time = self.linear_bias("time.0", features, d)?;
         let time = self.graph.silu(time)?;
         let time = self.linear_bias("time.1", time, d)?;
-        let pooled = self.linear_bias("text_pooled", text_pooled, d)?;
+        // A pooled text has length 1; scaled to unit variance it weighs as much as the time from the start.
+        let pooled = self.graph.scale(text_pooled, (text_width as f32).sqrt())?;
+        let pooled = self.linear_bias("text_pooled", pooled, d)?;
         let c = self.graph.add(time, pooled)?;
         let s = self.graph.silu(c)?;
         let modulation = self.linear_bias("modulation", s, 6 * d)?;

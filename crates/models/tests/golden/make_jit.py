@@ -155,7 +155,7 @@ def forward(z, t, text, length, pooled):
     half = TIME_FEATURES // 2
     phases = [1000.0 * t * 10000.0 ** (-i / half) for i in range(half)]
     features = [math.cos(p) for p in phases] + [math.sin(p) for p in phases]
-    cond = add(linear("time.1", silu(linear("time.0", features))), linear("text_pooled", pooled))
+    cond = add(linear("time.1", silu(linear("time.0", features))), linear("text_pooled", [v * math.sqrt(TEXT) for v in pooled]))
     s = silu(cond)
     shared = linear("modulation", s)
 
