@@ -42,6 +42,25 @@ pub enum Command {
     Verify(VerifyArgs),
 }
 
+/// Two flow times.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The lower one.
+    pub low: f32,
+    /// The higher one.
+    pub high: f32,
+}
+
+/// The request's default, as text.
+const DEFAULT_INTERVAL: &str = "0.1,1";
+
+/// Reads `LOW,HIGH`; the engine checks the range.
+fn interval(text: &str) -> Result<Interval, String> {
+    let number = |part: &str| part.trim().parse().map_err(|_| format!("'{part}' is not a number"));
+    let (low, high) = text.split_once(',').ok_or("expected two times with a comma between them, such as 0.1,1")?;
+    Ok(Interval { low: number(low)?, high: number(high)? })
+}
+
 /// Options that describe a job; shared by `generate` and `plan`.
 #[derive(Debug, Args)]
 pub struct JobArgs {
@@ -62,6 +81,9 @@ pub struct JobArgs {
     /// Guidance scale, 0 to 30; 1 turns it off.
     #[arg(long, value_name = "X", default_value_t = 3.0, allow_negative_numbers = true)]
     pub guidance: f32,
+    /// Flow times between which guidance acts (1 = noise, 0 = clean).
+    #[arg(long, value_name = "LOW,HIGH", default_value = DEFAULT_INTERVAL, value_parser = interval)]
+    pub guidance_interval: Interval,
     /// Sampler: euler, heun or dpmpp_2m.
     #[arg(long, value_name = "NAME", default_value_t = Sampler::default())]
     pub sampler: Sampler,
@@ -293,6 +315,7 @@ impl JobArgs {
             seed: self.seed,
             steps: self.steps.unwrap_or(preset.steps()),
             guidance: self.guidance,
+            guidance_interval: (self.guidance_interval.low, self.guidance_interval.high),
             sampler: self.sampler,
             schedule: self.schedule,
             size: self.size,
