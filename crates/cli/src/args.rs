@@ -51,8 +51,18 @@ pub struct Interval {
     pub high: f32,
 }
 
-/// The request's default, as text.
-const DEFAULT_INTERVAL: &str = "0.1,1";
+impl Default for Interval {
+    fn default() -> Self {
+        let (low, high) = Request::default().guidance_interval;
+        Self { low, high }
+    }
+}
+
+impl std::fmt::Display for Interval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{},{}", self.low, self.high)
+    }
+}
 
 /// Reads `LOW,HIGH`; the engine checks the range.
 fn interval(text: &str) -> Result<Interval, String> {
@@ -79,10 +89,10 @@ pub struct JobArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub steps: Option<u32>,
     /// Guidance scale, 0 to 30; 1 turns it off.
-    #[arg(long, value_name = "X", default_value_t = 3.0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", default_value_t = Request::default().guidance, allow_negative_numbers = true)]
     pub guidance: f32,
     /// Flow times between which guidance acts (1 = noise, 0 = clean).
-    #[arg(long, value_name = "LOW,HIGH", default_value = DEFAULT_INTERVAL, value_parser = interval)]
+    #[arg(long, value_name = "LOW,HIGH", default_value_t = Interval::default(), value_parser = interval)]
     pub guidance_interval: Interval,
     /// Sampler: euler, heun or dpmpp_2m.
     #[arg(long, value_name = "NAME", default_value_t = Sampler::default())]

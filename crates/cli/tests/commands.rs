@@ -243,7 +243,6 @@ fn plans_and_descriptions() {
     };
     let (one, four) = (plan("1"), plan("4"));
     assert_eq!((&one["measured_now"], &four["measured_now"]), (&true.into(), &false.into()));
-    // 25 steps at t = 1, 0.96, .., 0.04: 20 lie in [0.1, 0.9].
     assert_eq!(one["evaluations"], 25);
     let flops = |plan: &Value| plan["flops"].as_f64().unwrap();
     assert!((flops(&four) / flops(&one) - 4.0).abs() <= 0.2);
