@@ -1,0 +1,54 @@
+"""Alternates `calotype bench --filter train-SIZEpx` and `train_step.py` and writes the ratio of medians to bench/runs.
+
+    venv/bin/python bench/peers/compare.py --size 64 --modes eager compile --rounds 2
+"""
+
+import argparse
+import csv
+import datetime
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+
+
+def main():
+    parse = argparse.ArgumentParser()
+    parse.add_argument("--size", type=int, default=64)
+    parse.add_argument("--modes", nargs="+", default=["eager", "compile"])
+    parse.add_argument("--rounds", type=int, default=2)
+    parse.add_argument("--threads", type=int, default=2)
+    parse.add_argument("--program", default="target/release/calotype")
+    args = parse.parse_args()
+    here = pathlib.Path(__file__).parent
+    name = f"train-{args.size}px"
+    ours, peers = [], {mode: [] for mode in args.modes}
+    for _ in range(args.rounds):
+        command = [args.program, "bench", "--json", "--filter", name, "--threads", str(args.threads)]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        ours.append(next(row for row in map(json.loads, lines) if row.get("name") == name))
+        for mode in args.modes:
+            command = [sys.executable, here / "train_step.py", "--mode", mode, "--size", str(args.size),
+                       "--threads", str(args.threads), "--steps", "3"]
+            output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            peers[mode].append(json.loads(output.splitlines()[-1]))
+    version = subprocess.run([args.program, "--version", "--verbose"], capture_output=True, text=True).stdout
+    facts = dict(line.split(": ", 1) for line in version.splitlines() if ": " in line)
+    median = lambda rows, key: statistics.median(row[key] for row in rows)
+    path = here.parent / "runs" / f"{datetime.date.today().isoformat()}-{name}-peers.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["peer", "isa", "threads", "commit", "size", "batch", "ours_forward_backward", "peer_forward_backward",
+                         "ratio_forward_backward", "ours_step", "peer_step", "ratio_step", "unit"])
+        for mode, rows in peers.items():
+            half = median(ours, "forward_backward_pictures_per_second"), median(rows, "forward_backward_pictures_per_second")
+            whole = median(ours, "pictures_per_second"), median(rows, "step_pictures_per_second")
+            writer.writerow([rows[0]["peer"], facts["instruction set"].split()[0], args.threads, facts["commit"], args.size,
+                             rows[0]["batch"], *map("{:.1f}".format, half), f"{half[0] / half[1]:.2f}",
+                             *map("{:.1f}".format, whole), f"{whole[0] / whole[1]:.2f}", "pictures/s"])
+    print(path.read_text())
+
+
+if __name__ == "__main__":
+    main()
