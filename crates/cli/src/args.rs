@@ -330,7 +330,6 @@ impl JobArgs {
             schedule: self.schedule,
             size: self.size,
             count: self.count,
-            ..Request::default()
         }
     }
 }
