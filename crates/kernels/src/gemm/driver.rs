@@ -179,15 +179,49 @@ pub(super) fn product(
     cpu.pool.run(grid.tasks(), |task| variant.isa.dispatch(Task { work: &work, task }));
 }
 
-/// `out = a · b` with both operands as they are. A chunk of both is packed at a time, so that scratch stays small.
+/// `out = a · b` with both operands as they are.
 pub(super) fn product_unpacked(cpu: &Cpu, variant: Variant, a: &Operand<'_>, b: &Operand<'_>, out: &mut [f32]) {
+    unpacked(cpu, variant, a, b, Grid::new(variant, a.outer, b.outer), out);
+}
+
+/// `out = a · b` where that is symmetric: what lies above the diagonal is computed and mirrored.
+pub(super) fn product_symmetric(cpu: &Cpu, variant: Variant, a: &Operand<'_>, b: &Operand<'_>, out: &mut [f32]) {
+    let grid = Grid { upper: true, ..Grid::new(variant, a.outer, b.outer) };
+    unpacked(cpu, variant, a, b, grid, out);
+    mirror(Variant::new(variant.isa, Precision::F32), a.outer, out);
+}
+
+/// Copies what lies above the diagonal of `[m, m]` to below it; `variant` is one of f32, whose packed panels are
+/// transposed blocks. On the calling thread: the copy is small beside the product.
+fn mirror(variant: Variant, m: usize, out: &mut [f32]) {
+    with_scratch(&SHARED, m.next_multiple_of(WIDTH), |lines| {
+        for first in (0..m).step_by(WIDTH) {
+            let columns = (first, (first + WIDTH).min(m));
+            let lines = &mut lines[..first + WIDTH];
+            let above = Operand { data: out, stride: m, outer: m, k: m, k_major: false };
+            // SAFETY: a variant is made only for an instruction set that was detected (checked by the callers in `gemm`).
+            unsafe { variant.packer.right(&above, 0, columns, lines, WIDTH) };
+            for (panel, block) in lines.chunks_exact(WIDTH).enumerate() {
+                let column = panel * WIDTH;
+                for (row, line) in (first..columns.1).zip(block) {
+                    let end = row.min(column + WIDTH);
+                    for (x, word) in out[row * m + column..row * m + end].iter_mut().zip(line.0) {
+                        *x = f32::from_bits(word);
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// The part of `out = a · b` that `grid` says. A chunk of both operands is packed at a time, so that scratch stays small.
+fn unpacked(cpu: &Cpu, variant: Variant, a: &Operand<'_>, b: &Operand<'_>, grid: Grid, out: &mut [f32]) {
     if out.is_empty() {
         return;
     }
     let n = b.outer;
     let panels = n.div_ceil(WIDTH);
     let chunks = Chunks::new(variant, a.k);
-    let grid = Grid::new(variant, a.outer, n);
     let out = SendPtr(out.as_mut_ptr());
     let block_lines = grid.block_lines(chunks);
     for i in 0..chunks.count {
@@ -240,6 +274,8 @@ struct Grid {
     panels: usize,
     block_rows: usize,
     block_panels: usize,
+    /// Whether panels that lie below the diagonal are left out.
+    upper: bool,
 }
 
 impl Grid {
@@ -249,7 +285,8 @@ impl Grid {
         let units = panels.div_ceil(PANEL_UNIT).max(1);
         let row_blocks = m.div_ceil(block_rows).max(1);
         let column_blocks = WANTED_TASKS.div_ceil(row_blocks).clamp(1, units);
-        Self { rows: m, panels, block_rows, block_panels: units.div_ceil(column_blocks) * PANEL_UNIT }
+        let block_panels = units.div_ceil(column_blocks) * PANEL_UNIT;
+        Self { rows: m, panels, block_rows, block_panels, upper: false }
     }
 
     fn row_blocks(&self) -> usize {
@@ -362,9 +399,14 @@ impl Work<'_> {
         assert!(first_line + chunk.steps <= self.panel_lines && end_panel * self.panel_lines <= self.b.len());
         let mut tile = Tile([[0.0; TILE_COLUMNS]; TILE_ROWS]);
         for panel in (first_panel..end_panel).step_by(tile_panels) {
-            let panels = tile_panels.min(end_panel - panel);
+            let end_panel = (panel + tile_panels).min(end_panel);
             for row in (0..rows).step_by(tile_rows) {
                 let count = tile_rows.min(rows - row);
+                let panel = if self.grid.upper { panel.max((first_row + row) / WIDTH) } else { panel };
+                if panel >= end_panel {
+                    break;
+                }
+                let panels = end_panel - panel;
                 self.prefetch_output(first_row + row, count, panel * WIDTH, panels * WIDTH);
                 // SAFETY: the assertions: `packed` holds the rows rounded up to 32, `b` the chunk of every panel; the
                 // tiles are configured for AMX, whose chunks have a multiple of 16 steps.

@@ -197,6 +197,25 @@ pub fn matmul_nt(cpu: &Cpu, precision: Precision, m: usize, n: usize, k: usize, 
     driver::product_unpacked(cpu, variant(cpu.isa, precision), &rows(a, m, k), &rows(b, n, k), out);
 }
 
+/// `out = a · aᵀ`, as [`matmul_nt`] gives it; `a`: `[m, k] f32`, `out`: `[m, m] f32`. Only the upper half is computed.
+///
+/// # Panics
+/// When a slice does not have the size of its shape.
+pub fn gram(cpu: &Cpu, precision: Precision, m: usize, k: usize, a: &[f32], out: &mut [f32]) {
+    assert_eq!(out.len(), m * m, "output size");
+    let a = rows(a, m, k);
+    driver::product_symmetric(cpu, variant(cpu.isa, precision), &a, &a, out);
+}
+
+/// `out = a · a` for a symmetric `a`, as [`matmul_nn`] gives it; `a`, `out`: `[m, m] f32`. Only the upper half is computed.
+///
+/// # Panics
+/// When a slice does not have the size of its shape.
+pub fn symmetric_square(cpu: &Cpu, precision: Precision, m: usize, a: &[f32], out: &mut [f32]) {
+    assert_eq!(out.len(), m * m, "output size");
+    driver::product_symmetric(cpu, variant(cpu.isa, precision), &rows(a, m, m), &columns(a, m, m), out);
+}
+
 /// Columns that one task of [`column_sum`] adds.
 const SUM_COLUMNS: usize = 64;
 /// Rows that are added before their sum joins the total.

@@ -108,6 +108,34 @@ fn unpacked_products_match_their_definition() {
 }
 
 #[test]
+fn symmetric_products_have_the_bits_of_whole_ones() {
+    every_variant(|cpu, precision| {
+        let mut random = Random::new(5);
+        for (m, k) in [(1, 1), (7, 5), (16, 33), (17, 64), (48, 3), (65, 130), (100, 257), (256, 96), (203, 2400)] {
+            let a = random.uniform_vec(m * k);
+            let mut want = vec![0.0; m * m];
+            matmul_nt(cpu, precision, m, m, k, &a, &a, &mut want);
+            let mut symmetric = vec![f32::NAN; m * m];
+            gram(cpu, precision, m, k, &a, &mut symmetric);
+            assert_same_bits(&format!("gram {m}x{k}"), &symmetric, &want);
+
+            matmul_nn(cpu, precision, m, m, m, &symmetric, &symmetric, &mut want);
+            let mut square = vec![f32::NAN; m * m];
+            symmetric_square(cpu, precision, m, &symmetric, &mut square);
+            assert_same_bits(&format!("square {m}"), &square, &want);
+
+            // What is not symmetric shows which half was computed, and that the other is its mirror.
+            let a = random.uniform_vec(m * m);
+            matmul_nn(cpu, precision, m, m, m, &a, &a, &mut want);
+            symmetric_square(cpu, precision, m, &a, &mut square);
+            let mirrored: Vec<f32> =
+                (0..m * m).map(|p| (p / m, p % m)).map(|(i, j)| want[i.min(j) * m + i.max(j)]).collect();
+            assert_same_bits(&format!("mirror {m}"), &square, &mirrored);
+        }
+    });
+}
+
+#[test]
 fn column_sums() {
     let mut random = Random::new(3);
     for isa in Isa::available() {
@@ -162,6 +190,10 @@ fn empty_sums_and_outputs() {
         assert_eq!(out, vec![0.0; 60]);
         matmul(cpu, 0, &[], &packed, &Epilogue::default(), &mut []);
         matmul_nn(cpu, precision, 2, 0, 5, &[0.0; 10], &[], &mut []);
+        gram(cpu, precision, 0, 5, &[], &mut []);
+        let mut out = vec![f32::NAN; 9];
+        gram(cpu, precision, 3, 0, &[], &mut out);
+        assert_eq!(out, vec![0.0; 9]);
     });
 }
 
