@@ -42,6 +42,15 @@ impl Variant {
     }
 }
 
+/// What becomes of the values in the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// The product replaces them.
+    Replace,
+    /// The product is added to them.
+    Add,
+}
+
 /// A part of the sums.
 #[derive(Clone, Copy)]
 struct Chunk {
@@ -50,7 +59,7 @@ struct Chunk {
     /// Where its first line is in each packed panel.
     first_line: usize,
     steps: usize,
-    /// Whether earlier chunks are in the output already.
+    /// Whether it adds to what is in the output already.
     add: bool,
     last: bool,
 }
@@ -78,7 +87,7 @@ impl Chunks {
         self.length.next_multiple_of(WIDTH) + WIDTH
     }
 
-    fn get(&self, i: usize) -> Chunk {
+    fn get(&self, i: usize, target: Target) -> Chunk {
         let per_step = self.variant.format.k_per_step();
         let first_line = i * self.length;
         let start = (first_line * per_step).min(self.k);
@@ -87,7 +96,7 @@ impl Chunks {
             k: (start, end),
             first_line,
             steps: self.variant.steps(end - start),
-            add: i > 0,
+            add: i > 0 || target == Target::Add,
             last: i + 1 == self.count,
         }
     }
@@ -171,6 +180,7 @@ pub(super) fn product(
         panel_lines: variant.steps(a.k),
         chunks,
         range: (0, chunks.count),
+        target: Target::Replace,
         grid,
         n,
         epilogue,
@@ -179,15 +189,22 @@ pub(super) fn product(
     cpu.pool.run(grid.tasks(), |task| variant.isa.dispatch(Task { work: &work, task }));
 }
 
-/// `out = a · b` with both operands as they are.
-pub(super) fn product_unpacked(cpu: &Cpu, variant: Variant, a: &Operand<'_>, b: &Operand<'_>, out: &mut [f32]) {
-    unpacked(cpu, variant, a, b, Grid::new(variant, a.outer, b.outer), out);
+/// `out = a · b`, or `out += a · b`, with both operands as they are.
+pub(super) fn product_unpacked(
+    cpu: &Cpu,
+    variant: Variant,
+    a: &Operand<'_>,
+    b: &Operand<'_>,
+    target: Target,
+    out: &mut [f32],
+) {
+    unpacked(cpu, variant, a, b, Grid::new(variant, a.outer, b.outer), target, out);
 }
 
 /// `out = a · b` where that is symmetric: what lies above the diagonal is computed and mirrored.
 pub(super) fn product_symmetric(cpu: &Cpu, variant: Variant, a: &Operand<'_>, b: &Operand<'_>, out: &mut [f32]) {
     let grid = Grid { upper: true, ..Grid::new(variant, a.outer, b.outer) };
-    unpacked(cpu, variant, a, b, grid, out);
+    unpacked(cpu, variant, a, b, grid, Target::Replace, out);
     mirror(Variant::new(variant.isa, Precision::F32), a.outer, out);
 }
 
@@ -215,7 +232,15 @@ fn mirror(variant: Variant, m: usize, out: &mut [f32]) {
 }
 
 /// The part of `out = a · b` that `grid` says. A chunk of both operands is packed at a time, so that scratch stays small.
-fn unpacked(cpu: &Cpu, variant: Variant, a: &Operand<'_>, b: &Operand<'_>, grid: Grid, out: &mut [f32]) {
+fn unpacked(
+    cpu: &Cpu,
+    variant: Variant,
+    a: &Operand<'_>,
+    b: &Operand<'_>,
+    grid: Grid,
+    target: Target,
+    out: &mut [f32],
+) {
     if out.is_empty() {
         return;
     }
@@ -225,7 +250,7 @@ fn unpacked(cpu: &Cpu, variant: Variant, a: &Operand<'_>, b: &Operand<'_>, grid:
     let out = SendPtr(out.as_mut_ptr());
     let block_lines = grid.block_lines(chunks);
     for i in 0..chunks.count {
-        let chunk = chunks.get(i);
+        let chunk = chunks.get(i, target);
         let b_lines = panels * chunk.steps;
         with_scratch(&SHARED, b_lines + grid.row_blocks() * block_lines, |scratch| {
             let (b_packed, a_packed) = scratch.split_at_mut(b_lines);
@@ -241,6 +266,7 @@ fn unpacked(cpu: &Cpu, variant: Variant, a: &Operand<'_>, b: &Operand<'_>, grid:
                 panel_lines: chunk.steps,
                 chunks,
                 range: (i, i + 1),
+                target,
                 grid,
                 n,
                 epilogue: &Epilogue::default(),
@@ -332,6 +358,7 @@ struct Work<'a> {
     chunks: Chunks,
     /// The first chunk to compute and the one after the last.
     range: (usize, usize),
+    target: Target,
     grid: Grid,
     n: usize,
     epilogue: &'a Epilogue<'a>,
@@ -365,7 +392,7 @@ impl Kernel for Task<'_> {
                 // No closure here: one that is not inlined would be compiled without the instruction set.
                 let mut scratch = take_scratch(&LEFT, block_lines);
                 for i in work.range.0..work.range.1 {
-                    let chunk = work.chunks.get(i);
+                    let chunk = work.chunks.get(i, work.target);
                     let lines = &mut scratch[..block_lines];
                     pack_left(work.variant, a, row, rows, chunk, lines, work.chunks.row_words());
                     work.tiles(s, lines, (row, rows), (panel, end_panel), chunk, chunk.first_line);
@@ -374,7 +401,7 @@ impl Kernel for Task<'_> {
             }
             Left::Packed(lines) => {
                 let lines = &lines[block * block_lines..(block + 1) * block_lines];
-                work.tiles(s, lines, (row, rows), (panel, end_panel), work.chunks.get(work.range.0), 0);
+                work.tiles(s, lines, (row, rows), (panel, end_panel), work.chunks.get(work.range.0, work.target), 0);
             }
         }
     }

@@ -24,7 +24,7 @@ use simd::{Isa, Kernel, Simd};
 pub use peak::measured_peak;
 
 use crate::Cpu;
-use driver::Variant;
+use driver::{Target, Variant};
 use pack::{Line, Operand, WIDTH};
 
 /// How operands of products are represented; accumulation and results are f32 in both.
@@ -175,8 +175,37 @@ pub fn weight_gradient(
     x: &[f32],
     dw: &mut [f32],
 ) {
+    gradient(cpu, precision, (m, n, k), dy, x, Target::Replace, dw);
+}
+
+/// `dw += dyᵀ · x`: as [`weight_gradient`], added to what is there.
+///
+/// # Panics
+/// When a slice does not have the size of its shape.
+pub fn weight_gradient_add(
+    cpu: &Cpu,
+    precision: Precision,
+    m: usize,
+    n: usize,
+    k: usize,
+    dy: &[f32],
+    x: &[f32],
+    dw: &mut [f32],
+) {
+    gradient(cpu, precision, (m, n, k), dy, x, Target::Add, dw);
+}
+
+fn gradient(
+    cpu: &Cpu,
+    precision: Precision,
+    (m, n, k): (usize, usize, usize),
+    dy: &[f32],
+    x: &[f32],
+    target: Target,
+    dw: &mut [f32],
+) {
     assert_eq!(dw.len(), n * k, "output size");
-    driver::product_unpacked(cpu, variant(cpu.isa, precision), &columns(dy, m, n), &columns(x, m, k), dw);
+    driver::product_unpacked(cpu, variant(cpu.isa, precision), &columns(dy, m, n), &columns(x, m, k), target, dw);
 }
 
 /// `out = a · b`; `a`: `[m, k] f32`, `b`: `[k, n] f32`, `out`: `[m, n] f32`.
@@ -185,7 +214,7 @@ pub fn weight_gradient(
 /// When a slice does not have the size of its shape.
 pub fn matmul_nn(cpu: &Cpu, precision: Precision, m: usize, n: usize, k: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
     assert_eq!(out.len(), m * n, "output size");
-    driver::product_unpacked(cpu, variant(cpu.isa, precision), &rows(a, m, k), &columns(b, k, n), out);
+    driver::product_unpacked(cpu, variant(cpu.isa, precision), &rows(a, m, k), &columns(b, k, n), Target::Replace, out);
 }
 
 /// `out = a · bᵀ`; `a`: `[m, k] f32`, `b`: `[n, k] f32`, `out`: `[m, n] f32`.
@@ -194,7 +223,7 @@ pub fn matmul_nn(cpu: &Cpu, precision: Precision, m: usize, n: usize, k: usize, 
 /// When a slice does not have the size of its shape.
 pub fn matmul_nt(cpu: &Cpu, precision: Precision, m: usize, n: usize, k: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
     assert_eq!(out.len(), m * n, "output size");
-    driver::product_unpacked(cpu, variant(cpu.isa, precision), &rows(a, m, k), &rows(b, n, k), out);
+    driver::product_unpacked(cpu, variant(cpu.isa, precision), &rows(a, m, k), &rows(b, n, k), Target::Replace, out);
 }
 
 /// `out = a · aᵀ`, as [`matmul_nt`] gives it; `a`: `[m, k] f32`, `out`: `[m, m] f32`. Only the upper half is computed.

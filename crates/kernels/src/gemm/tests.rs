@@ -103,6 +103,11 @@ fn unpacked_products_match_their_definition() {
             got.fill(f32::NAN);
             weight_gradient(cpu, precision, k, m, n, &a, &b, &mut got);
             assert_close(&what, &got, &want, 1e-6, bound(k));
+
+            let mut sum = random.uniform_vec(m * n);
+            want.iter_mut().zip(&sum).for_each(|(want, x)| *want += x);
+            weight_gradient_add(cpu, precision, k, m, n, &a, &b, &mut sum);
+            assert_close(&what, &sum, &want, 1e-6, bound(k));
         }
     });
 }
@@ -188,6 +193,9 @@ fn empty_sums_and_outputs() {
         assert_eq!(out, vec![2.0; 60]);
         weight_gradient(cpu, precision, 0, 3, 20, &[], &[], &mut out);
         assert_eq!(out, vec![0.0; 60]);
+        out.fill(3.0);
+        weight_gradient_add(cpu, precision, 0, 3, 20, &[], &[], &mut out);
+        assert_eq!(out, vec![3.0; 60]);
         matmul(cpu, 0, &[], &packed, &Epilogue::default(), &mut []);
         matmul_nn(cpu, precision, 2, 0, 5, &[0.0; 10], &[], &mut []);
         gram(cpu, precision, 0, 5, &[], &mut []);
