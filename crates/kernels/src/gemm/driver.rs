@@ -15,6 +15,8 @@ use crate::pool::SendPtr;
 
 /// The longest chunk in steps: a block of the left operand and the panels of a micro-kernel stay in L2.
 const MAX_CHUNK_STEPS: usize = 1152;
+/// The same where a chunk of both operands is packed, which together should stay in L2.
+const MAX_UNPACKED_STEPS: usize = 256;
 /// Columns of tasks come in this many panels, which micro-kernels of two and of three divide.
 const PANEL_UNIT: usize = 6;
 /// Wanted tasks: enough to balance, few enough to keep packing small.
@@ -75,9 +77,9 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn new(variant: Variant, k: usize) -> Self {
+    fn new(variant: Variant, k: usize, max_steps: usize) -> Self {
         let steps = variant.steps(k);
-        let count = steps.div_ceil(MAX_CHUNK_STEPS).max(1);
+        let count = steps.div_ceil(max_steps).max(1);
         Self { k, count, length: steps.div_ceil(count).next_multiple_of(16), variant }
     }
 
@@ -142,22 +144,18 @@ fn take_scratch(scratch: &'static std::thread::LocalKey<Cell<Vec<Line>>>, lines:
 /// Panels that are packed together: reading rows of four panels at once reads whole pieces of memory.
 const PACKED_TOGETHER: usize = 4;
 
-/// Packs all panels of `b`, each `per_panel` lines, for k from `k.0` up to `k.1`.
-pub(super) fn pack_right(
-    cpu: &Cpu,
-    variant: Variant,
-    b: &Operand<'_>,
-    k: (usize, usize),
-    lines: &mut [Line],
-    per_panel: usize,
-) {
+/// Packs all of `b`, panel after panel.
+pub(super) fn pack_right(cpu: &Cpu, variant: Variant, b: &Operand<'_>, lines: &mut [Line]) {
+    let steps = variant.steps(b.k);
     if lines.is_empty() {
         return;
     }
-    cpu.pool.run_chunks(lines, PACKED_TOGETHER * per_panel, |group, lines| {
-        let column = group * PACKED_TOGETHER * WIDTH;
-        // SAFETY: a variant is made only for an instruction set that was detected (checked by the callers in `gemm`).
-        unsafe { variant.packer.right(b, column, k, lines, per_panel) };
+    cpu.pool.run_chunks(lines, PACKED_TOGETHER * steps, |group, lines| {
+        let panel = group * PACKED_TOGETHER;
+        let panels = (panel, panel + lines.len() / steps);
+        // SAFETY: `lines` holds the panels; a variant is made only for an instruction set that was detected (checked by the
+        // callers in `gemm`).
+        unsafe { variant.packer.right(b, panels, (0, b.k), steps, lines.as_mut_ptr(), steps) };
     });
 }
 
@@ -171,7 +169,7 @@ pub(super) fn product(
     epilogue: &Epilogue<'_>,
     out: &mut [f32],
 ) {
-    let chunks = Chunks::new(variant, a.k);
+    let chunks = Chunks::new(variant, a.k, MAX_CHUNK_STEPS);
     let grid = Grid::new(variant, a.outer, n);
     let work = Work {
         variant,
@@ -216,8 +214,9 @@ fn mirror(variant: Variant, m: usize, out: &mut [f32]) {
             let columns = (first, (first + WIDTH).min(m));
             let lines = &mut lines[..first + WIDTH];
             let above = Operand { data: out, stride: m, outer: m, k: m, k_major: false };
-            // SAFETY: a variant is made only for an instruction set that was detected (checked by the callers in `gemm`).
-            unsafe { variant.packer.right(&above, 0, columns, lines, WIDTH) };
+            // SAFETY: `lines` holds the panels; a variant is made only for an instruction set that was detected (checked by the
+            // callers in `gemm`).
+            unsafe { variant.packer.right(&above, (0, first / WIDTH + 1), columns, WIDTH, lines.as_mut_ptr(), WIDTH) };
             for (panel, block) in lines.chunks_exact(WIDTH).enumerate() {
                 let column = panel * WIDTH;
                 for (row, line) in (first..columns.1).zip(block) {
@@ -245,25 +244,30 @@ fn unpacked(
         return;
     }
     let n = b.outer;
-    let panels = n.div_ceil(WIDTH);
-    let chunks = Chunks::new(variant, a.k);
+    let chunks = Chunks::new(variant, a.k, MAX_UNPACKED_STEPS);
     let out = SendPtr(out.as_mut_ptr());
     let block_lines = grid.block_lines(chunks);
-    for i in 0..chunks.count {
-        let chunk = chunks.get(i, target);
-        let b_lines = panels * chunk.steps;
-        with_scratch(&SHARED, b_lines + grid.row_blocks() * block_lines, |scratch| {
-            let (b_packed, a_packed) = scratch.split_at_mut(b_lines);
-            pack_right(cpu, variant, b, chunk.k, b_packed, chunk.steps);
-            cpu.pool.run_chunks(a_packed, block_lines, |block, lines| {
-                let (row, rows) = grid.block(block);
-                pack_left(variant, a, row, rows, chunk, lines, chunks.row_words());
-            });
+    // An odd stride: the panels' lines of a step fall into different sets of the cache.
+    let panel_lines = chunks.length | 1;
+    let b_lines = grid.panels * panel_lines;
+    with_scratch(&SHARED, b_lines + grid.row_blocks() * block_lines, |scratch| {
+        let (b_packed, a_packed) = scratch.split_at_mut(b_lines);
+        for i in 0..chunks.count {
+            let chunk = chunks.get(i, target);
+            pack_chunk(
+                cpu,
+                variant,
+                (a, b),
+                grid,
+                chunk,
+                (a_packed, block_lines, chunks.row_words()),
+                (b_packed, panel_lines),
+            );
             let work = Work {
                 variant,
                 a: Left::Packed(a_packed),
                 b: b_packed,
-                panel_lines: chunk.steps,
+                panel_lines,
                 chunks,
                 range: (i, i + 1),
                 target,
@@ -273,8 +277,65 @@ fn unpacked(
                 out,
             };
             cpu.pool.run(grid.tasks(), |task| variant.isa.dispatch(Task { work: &work, task }));
-        });
-    }
+        }
+    });
+}
+
+/// Packs a chunk of both operands: `a` to blocks of `block_lines` lines with rows of `stride` words, `b` to panels of
+/// `panel_lines` lines. An operand whose rows are k is packed in slabs of some steps, the other by its rows, so that memory
+/// is read in order.
+fn pack_chunk(
+    cpu: &Cpu,
+    variant: Variant,
+    (a, b): (&Operand<'_>, &Operand<'_>),
+    grid: Grid,
+    chunk: Chunk,
+    (a_packed, block_lines, stride): (&mut [Line], usize, usize),
+    (b_packed, panel_lines): (&mut [Line], usize),
+) {
+    assert!(grid.row_blocks() * block_lines <= a_packed.len() && grid.panels * panel_lines <= b_packed.len());
+    assert!(grid.block_rows.min(grid.rows).next_multiple_of(WIDTH) * stride <= block_lines * WIDTH);
+    assert!(chunk.steps + WIDTH <= stride && chunk.steps <= panel_lines);
+    let (a_to, b_to) = (SendPtr(a_packed.as_mut_ptr()), SendPtr(b_packed.as_mut_ptr()));
+    let slabs = chunk.steps.div_ceil(WIDTH);
+    let a_tasks = if a.k_major { slabs } else { grid.row_blocks() };
+    let b_tasks = if b.k_major { slabs } else { grid.panels.div_ceil(PACKED_TOGETHER) };
+    let slab = |i: usize| {
+        let first = i * WIDTH;
+        let steps = WIDTH.min(chunk.steps - first);
+        (first, steps, (chunk.k.0 + first * variant.format.k_per_step(), chunk.k.1))
+    };
+    cpu.pool.run(a_tasks + b_tasks, |task| {
+        if task < a_tasks {
+            let (blocks, (first, steps, k)) = if a.k_major {
+                (0..grid.row_blocks(), slab(task))
+            } else {
+                (task..task + 1, (0, chunk.steps, chunk.k))
+            };
+            for block in blocks {
+                let (row, rows) = grid.block(block);
+                // SAFETY: the assertions: the block's rows rounded up to 16 fit, and so do the steps rounded up to 16; no
+                // other task has these steps of these rows; the variant's instructions were detected.
+                unsafe {
+                    let to = a_to.get().add(block * block_lines).cast::<u32>().add(first);
+                    variant.packer.left(a, row, rows, k, steps, to, stride);
+                }
+            }
+        } else {
+            let task = task - a_tasks;
+            let (panels, (first, steps, k)) = if b.k_major {
+                ((0, grid.panels), slab(task))
+            } else {
+                let panel = task * PACKED_TOGETHER;
+                ((panel, (panel + PACKED_TOGETHER).min(grid.panels)), (0, chunk.steps, chunk.k))
+            };
+            // SAFETY: the assertions: the steps of every panel fit; no other task has these; as above.
+            unsafe {
+                let to = b_to.get().add(panels.0 * panel_lines + first);
+                variant.packer.right(b, panels, k, steps, to, panel_lines);
+            }
+        }
+    });
 }
 
 /// Packs a chunk of a block of rows to rows of `stride` words.

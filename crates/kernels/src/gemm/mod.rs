@@ -108,7 +108,7 @@ impl PackedMatrix {
             Layout::NK => rows(src, self.n, self.k),
             Layout::KN => columns(src, self.k, self.n),
         };
-        driver::pack_right(cpu, self.variant, &b, (0, self.k), &mut self.lines, self.variant.steps(self.k));
+        driver::pack_right(cpu, self.variant, &b, &mut self.lines);
     }
 
     /// The length of the sums.

@@ -135,9 +135,9 @@ unsafe fn left<W: Words>(
     dst: *mut u32,
     stride: usize,
 ) {
-    for step in (0..steps).step_by(WIDTH) {
-        let k = k0 + step * W::K_PER_STEP;
-        if a.k_major {
+    if a.k_major {
+        for step in (0..steps).step_by(WIDTH) {
+            let k = k0 + step * W::K_PER_STEP;
             for row in (0..rows).step_by(WIDTH) {
                 let mut block = [w.along_k(&[]); WIDTH];
                 for (s, v) in block.iter_mut().enumerate() {
@@ -149,9 +149,11 @@ unsafe fn left<W: Words>(
                     unsafe { w.store(v, dst.add((row + i) * stride + step)) };
                 }
             }
-        } else {
-            for row in 0..rows {
-                let v = w.along_k(a.along_k(first_row + row, k, k1));
+        }
+    } else {
+        for row in 0..rows {
+            for step in (0..steps).step_by(WIDTH) {
+                let v = w.along_k(a.along_k(first_row + row, k0 + step * W::K_PER_STEP, k1));
                 // SAFETY: row < rows, step + 16 <= stride.
                 unsafe { w.store(v, dst.add(row * stride + step)) };
             }
@@ -159,38 +161,42 @@ unsafe fn left<W: Words>(
     }
 }
 
-/// Packs panels of `per_panel` lines of the right operand: columns from `column` on, k from `k0` up to `k1`.
+/// Packs steps `0..steps` of panels of the right operand, from `k0` up to `k1`, to `dst`, where panels are `panel_lines`
+/// lines apart.
+///
+/// # Safety
+/// `dst` must be writable for `steps` lines of each panel.
 #[inline(always)]
-fn right<W: Words>(
+unsafe fn right<W: Words>(
     w: W,
     b: &Operand<'_>,
-    column: usize,
+    (first_panel, end_panel): (usize, usize),
     (k0, k1): (usize, usize),
-    panels: &mut [Line],
-    per_panel: usize,
+    steps: usize,
+    dst: *mut Line,
+    panel_lines: usize,
 ) {
     if b.k_major {
         // Panels inside: each row of `b` is then read in one piece.
-        for step in 0..per_panel {
+        for step in 0..steps {
             let k = k0 + step * W::K_PER_STEP;
-            for (panel, lines) in panels.chunks_exact_mut(per_panel).enumerate() {
-                let column = column + panel * WIDTH;
-                let v = w.across(b.across(column, k, k1), b.across(column, k + 1, k1));
-                // SAFETY: a line holds 16 words.
-                unsafe { w.store(v, lines[step].0.as_mut_ptr()) };
+            for panel in first_panel..end_panel {
+                let v = w.across(b.across(panel * WIDTH, k, k1), b.across(panel * WIDTH, k + 1, k1));
+                // SAFETY: the caller's; a line holds 16 words.
+                unsafe { w.store(v, dst.add((panel - first_panel) * panel_lines + step).cast()) };
             }
         }
     } else {
-        for (panel, lines) in panels.chunks_exact_mut(per_panel).enumerate() {
-            for (block_index, lines) in lines.chunks_mut(WIDTH).enumerate() {
-                let k = k0 + block_index * WIDTH * W::K_PER_STEP;
+        for panel in first_panel..end_panel {
+            for step in (0..steps).step_by(WIDTH) {
+                let k = k0 + step * W::K_PER_STEP;
                 let mut block = [w.along_k(&[]); WIDTH];
                 for (j, v) in block.iter_mut().enumerate() {
-                    *v = w.along_k(b.along_k(column + panel * WIDTH + j, k, k1));
+                    *v = w.along_k(b.along_k(panel * WIDTH + j, k, k1));
                 }
-                for (line, v) in lines.iter_mut().zip(w.transpose(block)) {
-                    // SAFETY: a line holds 16 words.
-                    unsafe { w.store(v, line.0.as_mut_ptr()) };
+                for (i, v) in w.transpose(block).into_iter().enumerate().take(steps - step) {
+                    // SAFETY: the caller's; a line holds 16 words.
+                    unsafe { w.store(v, dst.add((panel - first_panel) * panel_lines + step + i).cast()) };
                 }
             }
         }
@@ -246,30 +252,32 @@ impl Packer {
         }
     }
 
-    /// Packs panels of `per_panel` lines of the right operand: columns from `column` on, k from `k0` up to `k1`.
+    /// Packs steps `0..steps` of panels of the right operand, from `k.0` up to `k.1`, to `dst`, where panels are
+    /// `panel_lines` lines apart.
     ///
     /// # Safety
-    /// The machine must have the instructions.
+    /// `dst` must be writable for `steps` lines of each panel, and the machine have the instructions.
     pub(super) unsafe fn right(
         self,
         b: &Operand<'_>,
-        column: usize,
+        panels: (usize, usize),
         k: (usize, usize),
-        panels: &mut [Line],
-        per_panel: usize,
+        steps: usize,
+        dst: *mut Line,
+        panel_lines: usize,
     ) {
-        match self {
-            Self::Plain => right(Plain::<false>, b, column, k, panels, per_panel),
-            Self::PlainRounded => right(Plain::<true>, b, column, k, panels, per_panel),
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the caller's.
-            Self::Avx2 => unsafe { x86::right_avx2(b, column, k, panels, per_panel) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the caller's.
-            Self::Avx512 => unsafe { x86::right_avx512(b, column, k, panels, per_panel) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the caller's.
-            Self::Avx512Bf16 => unsafe { x86::right_bf16(b, column, k, panels, per_panel) },
+        // SAFETY: the caller's.
+        unsafe {
+            match self {
+                Self::Plain => right(Plain::<false>, b, panels, k, steps, dst, panel_lines),
+                Self::PlainRounded => right(Plain::<true>, b, panels, k, steps, dst, panel_lines),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => x86::right_avx2(b, panels, k, steps, dst, panel_lines),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 => x86::right_avx512(b, panels, k, steps, dst, panel_lines),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512Bf16 => x86::right_bf16(b, panels, k, steps, dst, panel_lines),
+            }
         }
     }
 }
@@ -511,12 +519,14 @@ mod x86 {
             #[target_feature(enable = $features)]
             pub(super) unsafe fn $right(
                 b: &Operand<'_>,
-                column: usize,
+                panels: (usize, usize),
                 k: (usize, usize),
-                panels: &mut [Line],
-                per_panel: usize,
+                steps: usize,
+                dst: *mut Line,
+                panel_lines: usize,
             ) {
-                right($words, b, column, k, panels, per_panel)
+                // SAFETY: the caller's.
+                unsafe { right($words, b, panels, k, steps, dst, panel_lines) }
             }
         };
     }
