@@ -234,7 +234,15 @@ fn self_test() -> bool {
     let _configuration = unsafe { TileConfiguration::load() };
     [(32, 2), (32, 1), (16, 2), (16, 1)].into_iter().all(|(rows, panels)| {
         let mut tile = Tile([[f32::NAN; TILE_COLUMNS]; TILE_ROWS]);
-        let block = Block { a: a.as_ptr(), a_stride: A_STRIDE, b: b.as_ptr(), panel_lines: PANEL_LINES, steps: STEPS };
+        let block = Block {
+            a: a.as_ptr(),
+            a_stride: A_STRIDE,
+            b: b.as_ptr(),
+            panel_lines: PANEL_LINES,
+            steps: STEPS,
+            ahead: b.as_ptr().cast(),
+            ahead_bytes: 0,
+        };
         // SAFETY: `a` has 32 rows of more than STEPS words, `b` two panels of more than STEPS lines, STEPS is a multiple
         // of 16 and the tiles are configured.
         unsafe { tile_product(rows, panels, &block, &mut tile) };

@@ -179,7 +179,9 @@ pub(super) fn product(
         chunks,
         range: (0, chunks.count),
         target: Target::Replace,
+        ahead: [&[]; 2],
         grid,
+        threads: cpu.pool.threads(),
         n,
         epilogue,
         out: SendPtr(out.as_mut_ptr()),
@@ -263,6 +265,7 @@ fn unpacked(
                 (a_packed, block_lines, chunks.row_words()),
                 (b_packed, panel_lines),
             );
+            let next = if chunk.last { (0, 0) } else { chunks.get(i + 1, target).k };
             let work = Work {
                 variant,
                 a: Left::Packed(a_packed),
@@ -271,7 +274,9 @@ fn unpacked(
                 chunks,
                 range: (i, i + 1),
                 target,
+                ahead: [a.piece(next), b.piece(next)],
                 grid,
+                threads: cpu.pool.threads(),
                 n,
                 epilogue: &Epilogue::default(),
                 out,
@@ -409,6 +414,12 @@ enum Left<'a> {
     Packed(&'a [Line]),
 }
 
+/// The `i`-th of `count` equal parts.
+fn part<T>(all: &[T], i: usize, count: usize) -> &[T] {
+    let length = all.len().div_ceil(count.max(1));
+    &all[(i * length).min(all.len())..((i + 1) * length).min(all.len())]
+}
+
 /// What the tasks of one product share.
 struct Work<'a> {
     variant: Variant,
@@ -420,7 +431,10 @@ struct Work<'a> {
     /// The first chunk to compute and the one after the last.
     range: (usize, usize),
     target: Target,
+    /// What is packed after these chunks, fetched from memory meanwhile.
+    ahead: [&'a [f32]; 2],
     grid: Grid,
+    threads: usize,
     n: usize,
     epilogue: &'a Epilogue<'a>,
     out: SendPtr<f32>,
@@ -452,17 +466,25 @@ impl Kernel for Task<'_> {
             Left::Operand(a) => {
                 // No closure here: one that is not inlined would be compiled without the instruction set.
                 let mut scratch = take_scratch(&LEFT, block_lines);
+                // The rows that this thread likely packs next.
+                let next = (row + work.threads * work.grid.block_rows).min(work.grid.rows);
+                let next = (next, (next + work.grid.block_rows).min(work.grid.rows));
+                let next = &a.data[next.0 * a.stride..next.1 * a.stride];
+                let next = part(next, self.task % columns, columns);
                 for i in work.range.0..work.range.1 {
                     let chunk = work.chunks.get(i, work.target);
+                    let ahead = [part(next, i, work.range.1), &[]];
                     let lines = &mut scratch[..block_lines];
                     pack_left(work.variant, a, row, rows, chunk, lines, work.chunks.row_words());
-                    work.tiles(s, lines, (row, rows), (panel, end_panel), chunk, chunk.first_line);
+                    work.tiles(s, lines, (row, rows), (panel, end_panel), chunk, chunk.first_line, ahead);
                 }
                 LEFT.set(scratch);
             }
             Left::Packed(lines) => {
                 let lines = &lines[block * block_lines..(block + 1) * block_lines];
-                work.tiles(s, lines, (row, rows), (panel, end_panel), work.chunks.get(work.range.0, work.target), 0);
+                let chunk = work.chunks.get(work.range.0, work.target);
+                let ahead = work.ahead.map(|all| part(all, self.task, work.grid.tasks()));
+                work.tiles(s, lines, (row, rows), (panel, end_panel), chunk, 0, ahead);
             }
         }
     }
@@ -479,6 +501,7 @@ impl Work<'_> {
         (first_panel, end_panel): (usize, usize),
         chunk: Chunk,
         first_line: usize,
+        ahead: [&[f32]; 2],
     ) {
         let (tile_rows, tile_panels) = self.variant.micro.shape();
         let stride = self.chunks.row_words();
@@ -486,6 +509,11 @@ impl Work<'_> {
         assert!(rows.next_multiple_of(TILE_ROWS) * stride <= packed.len() * WIDTH && chunk.steps <= stride);
         assert!(first_line + chunk.steps <= self.panel_lines && end_panel * self.panel_lines <= self.b.len());
         let mut tile = Tile([[0.0; TILE_COLUMNS]; TILE_ROWS]);
+        // Each tile fetches its part of what comes next: first of one operand, then of the other.
+        let tiles = (end_panel - first_panel).div_ceil(tile_panels) * rows.div_ceil(tile_rows);
+        let total = ahead[0].len() + ahead[1].len();
+        let first_tiles = (tiles * ahead[0].len()).checked_div(total).unwrap_or(0);
+        let mut tile_index = 0;
         for panel in (first_panel..end_panel).step_by(tile_panels) {
             let end_panel = (panel + tile_panels).min(end_panel);
             for row in (0..rows).step_by(tile_rows) {
@@ -495,6 +523,12 @@ impl Work<'_> {
                     break;
                 }
                 let panels = end_panel - panel;
+                let ahead = if tile_index < first_tiles {
+                    part(ahead[0], tile_index, first_tiles)
+                } else {
+                    part(ahead[1], tile_index - first_tiles, tiles - first_tiles)
+                };
+                tile_index += 1;
                 self.prefetch_output(first_row + row, count, panel * WIDTH, panels * WIDTH);
                 // SAFETY: the assertions: `packed` holds the rows rounded up to 32, `b` the chunk of every panel; the
                 // tiles are configured for AMX, whose chunks have a multiple of 16 steps.
@@ -505,6 +539,8 @@ impl Work<'_> {
                         b: self.b.as_ptr().add(panel * self.panel_lines + first_line),
                         panel_lines: self.panel_lines,
                         steps: chunk.steps,
+                        ahead: ahead.as_ptr().cast(),
+                        ahead_bytes: size_of_val(ahead).div_ceil(chunk.steps.max(1)),
                     };
                     self.variant.micro.run(count, panels, &block, &mut tile);
                 }

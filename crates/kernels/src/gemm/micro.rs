@@ -30,6 +30,9 @@ pub(super) struct Block {
     pub(super) panel_lines: usize,
     /// The length of the sums in steps.
     pub(super) steps: usize,
+    /// Memory of which each step fetches the next `ahead_bytes`, for later; only AVX-512 does.
+    pub(super) ahead: *const u8,
+    pub(super) ahead_bytes: usize,
 }
 
 /// A family of micro-kernels.
@@ -226,8 +229,11 @@ mod x86 {
             unsafe fn $fixed<const R: usize, const P: usize>(block: &Block, tile: &mut Tile) {
                 let mut sums = [[_mm512_setzero_ps(); P]; R];
                 for step in 0..block.steps {
-                    // SAFETY: the caller's: `steps` lines of P panels and `steps` words of R rows are readable.
+                    // SAFETY: the caller's: `steps` lines of P panels and `steps` words of R rows are readable. A prefetch is a
+                    // hint that faults nowhere.
                     unsafe {
+                        let ahead = block.ahead.wrapping_add(step * block.ahead_bytes);
+                        _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
                         let mut b = [_mm512_setzero_si512(); P];
                         for (j, b) in b.iter_mut().enumerate() {
                             *b = _mm512_load_si512(block.b.add(j * block.panel_lines + step).cast());

@@ -64,6 +64,11 @@ impl<'a> Operand<'a> {
         if i < self.outer && k < end { &self.data[i * self.stride + k..i * self.stride + end] } else { &[] }
     }
 
+    /// Everything from `k.0` up to `k.1` where that is one piece of memory; otherwise nothing.
+    pub(super) fn piece(&self, (start, end): (usize, usize)) -> &'a [f32] {
+        if self.k_major { &self.data[start * self.stride..end * self.stride] } else { &[] }
+    }
+
     /// Values of one `k` from outer index `i` on; empty beyond the operand. Only for `[k, outer]`.
     #[inline(always)]
     fn across(&self, i: usize, k: usize, end: usize) -> &'a [f32] {

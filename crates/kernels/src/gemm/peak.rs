@@ -75,6 +75,8 @@ fn micro_kernel(variant: Variant) -> f64 {
             b: b.as_ptr(),
             panel_lines: STEPS,
             steps: STEPS,
+            ahead: b.as_ptr().cast(),
+            ahead_bytes: 0,
         };
         // SAFETY: `a` holds 32 rows of the stride, `b` the panels; the variant was checked; the tiles are configured and
         // STEPS is a multiple of 16.
