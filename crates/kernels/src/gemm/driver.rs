@@ -17,6 +17,8 @@ use crate::pool::SendPtr;
 const MAX_CHUNK_STEPS: usize = 1152;
 /// The same where a chunk of both operands is packed, which together should stay in L2.
 const MAX_UNPACKED_STEPS: usize = 256;
+/// What packing a row or column costs, in multiply-adds of a step.
+const PACKING_COST: usize = 32;
 /// Columns of tasks come in this many panels, which micro-kernels of two and of three divide.
 const PANEL_UNIT: usize = 6;
 /// Wanted tasks: enough to balance, few enough to keep packing small.
@@ -74,13 +76,14 @@ struct Chunks {
     /// Steps of each but the last.
     length: usize,
     variant: Variant,
+    target: Target,
 }
 
 impl Chunks {
-    fn new(variant: Variant, k: usize, max_steps: usize) -> Self {
+    fn new(variant: Variant, k: usize, max_steps: usize, target: Target) -> Self {
         let steps = variant.steps(k);
         let count = steps.div_ceil(max_steps).max(1);
-        Self { k, count, length: steps.div_ceil(count).next_multiple_of(16), variant }
+        Self { k, count, length: steps.div_ceil(count).next_multiple_of(16), variant, target }
     }
 
     /// Words from one packed row of the left operand to the next: the longest chunk and a line more, so that rows whose
@@ -89,7 +92,7 @@ impl Chunks {
         self.length.next_multiple_of(WIDTH) + WIDTH
     }
 
-    fn get(&self, i: usize, target: Target) -> Chunk {
+    fn get(&self, i: usize) -> Chunk {
         let per_step = self.variant.format.k_per_step();
         let first_line = i * self.length;
         let start = (first_line * per_step).min(self.k);
@@ -98,7 +101,7 @@ impl Chunks {
             k: (start, end),
             first_line,
             steps: self.variant.steps(end - start),
-            add: i > 0 || target == Target::Add,
+            add: i > 0 || self.target == Target::Add,
             last: i + 1 == self.count,
         }
     }
@@ -114,22 +117,8 @@ macro_rules! map {
 }
 
 thread_local! {
-    /// Rows of the left operand, one per thread, reused.
-    static LEFT: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
-    /// Operands that are packed for one call, of the calling thread.
-    static SHARED: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
-}
-
-/// Lends a thread's scratch of at least `lines` lines of any content.
-fn with_scratch<T>(
-    scratch: &'static std::thread::LocalKey<Cell<Vec<Line>>>,
-    lines: usize,
-    work: impl FnOnce(&mut [Line]) -> T,
-) -> T {
-    let mut buffer = take_scratch(scratch, lines);
-    let result = work(&mut buffer[..lines]);
-    scratch.set(buffer);
-    result
+    /// Packed operands, one per thread, reused.
+    static PACKED: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
 }
 
 /// Takes this thread's buffer, grown to at least `lines`; whoever takes it puts it back.
@@ -169,24 +158,11 @@ pub(super) fn product(
     epilogue: &Epilogue<'_>,
     out: &mut [f32],
 ) {
-    let chunks = Chunks::new(variant, a.k, MAX_CHUNK_STEPS);
+    let chunks = Chunks::new(variant, a.k, MAX_CHUNK_STEPS, Target::Replace);
     let grid = Grid::new(variant, a.outer, n);
-    let work = Work {
-        variant,
-        a: Left::Operand(a),
-        b,
-        panel_lines: variant.steps(a.k),
-        chunks,
-        range: (0, chunks.count),
-        target: Target::Replace,
-        ahead: [&[]; 2],
-        grid,
-        threads: cpu.pool.threads(),
-        n,
-        epilogue,
-        out: SendPtr(out.as_mut_ptr()),
-    };
-    cpu.pool.run(grid.tasks(), |task| variant.isa.dispatch(Task { work: &work, task }));
+    let work = Work { variant, chunks, upper: false, n, epilogue, out: SendPtr(out.as_mut_ptr()) };
+    let threads = cpu.pool.threads();
+    cpu.pool.run(grid.tasks(), |task| variant.isa.dispatch(RowsTask { work: &work, a, b, grid, threads, task }));
 }
 
 /// `out = a · b`, or `out += a · b`, with both operands as they are.
@@ -198,157 +174,155 @@ pub(super) fn product_unpacked(
     target: Target,
     out: &mut [f32],
 ) {
-    unpacked(cpu, variant, a, b, Grid::new(variant, a.outer, b.outer), target, out);
+    unpacked(cpu, variant, a, b, target, false, out);
 }
 
 /// `out = a · b` where that is symmetric: what lies above the diagonal is computed and mirrored.
 pub(super) fn product_symmetric(cpu: &Cpu, variant: Variant, a: &Operand<'_>, b: &Operand<'_>, out: &mut [f32]) {
-    let grid = Grid { upper: true, ..Grid::new(variant, a.outer, b.outer) };
-    unpacked(cpu, variant, a, b, grid, Target::Replace, out);
+    unpacked(cpu, variant, a, b, Target::Replace, true, out);
     mirror(Variant::new(variant.isa, Precision::F32), a.outer, out);
 }
 
 /// Copies what lies above the diagonal of `[m, m]` to below it; `variant` is one of f32, whose packed panels are
 /// transposed blocks. On the calling thread: the copy is small beside the product.
 fn mirror(variant: Variant, m: usize, out: &mut [f32]) {
-    with_scratch(&SHARED, m.next_multiple_of(WIDTH), |lines| {
-        for first in (0..m).step_by(WIDTH) {
-            let columns = (first, (first + WIDTH).min(m));
-            let lines = &mut lines[..first + WIDTH];
-            let above = Operand { data: out, stride: m, outer: m, k: m, k_major: false };
-            // SAFETY: `lines` holds the panels; a variant is made only for an instruction set that was detected (checked by the
-            // callers in `gemm`).
-            unsafe { variant.packer.right(&above, (0, first / WIDTH + 1), columns, WIDTH, lines.as_mut_ptr(), WIDTH) };
-            for (panel, block) in lines.chunks_exact(WIDTH).enumerate() {
-                let column = panel * WIDTH;
-                for (row, line) in (first..columns.1).zip(block) {
-                    let end = row.min(column + WIDTH);
-                    for (x, word) in out[row * m + column..row * m + end].iter_mut().zip(line.0) {
-                        *x = f32::from_bits(word);
-                    }
+    let mut scratch = take_scratch(&PACKED, m.next_multiple_of(WIDTH));
+    for first in (0..m).step_by(WIDTH) {
+        let columns = (first, (first + WIDTH).min(m));
+        let lines = &mut scratch[..first + WIDTH];
+        let above = Operand { data: out, stride: m, outer: m, k: m, k_major: false };
+        // SAFETY: `lines` holds the panels; a variant is made only for an instruction set that was detected (checked by the
+        // callers in `gemm`).
+        unsafe { variant.packer.right(&above, (0, first / WIDTH + 1), columns, WIDTH, lines.as_mut_ptr(), WIDTH) };
+        for (panel, block) in lines.chunks_exact(WIDTH).enumerate() {
+            let column = panel * WIDTH;
+            for (row, line) in (first..columns.1).zip(block) {
+                let end = row.min(column + WIDTH);
+                for (x, word) in out[row * m + column..row * m + end].iter_mut().zip(line.0) {
+                    *x = f32::from_bits(word);
                 }
             }
         }
-    });
+    }
+    PACKED.set(scratch);
 }
 
-/// The part of `out = a · b` that `grid` says. A chunk of both operands is packed at a time, so that scratch stays small.
+/// `out = a · b`, of which `upper` leaves out what lies below the diagonal. Each thread has a piece of the output and packs
+/// what that needs itself, a chunk at a time: packed operands stay in its L2, and threads wait for each other only once.
 fn unpacked(
     cpu: &Cpu,
     variant: Variant,
     a: &Operand<'_>,
     b: &Operand<'_>,
-    grid: Grid,
     target: Target,
+    upper: bool,
     out: &mut [f32],
 ) {
     if out.is_empty() {
         return;
     }
-    let n = b.outer;
-    let chunks = Chunks::new(variant, a.k, MAX_UNPACKED_STEPS);
-    let out = SendPtr(out.as_mut_ptr());
-    let block_lines = grid.block_lines(chunks);
-    // An odd stride: the panels' lines of a step fall into different sets of the cache.
-    let panel_lines = chunks.length | 1;
-    let b_lines = grid.panels * panel_lines;
-    with_scratch(&SHARED, b_lines + grid.row_blocks() * block_lines, |scratch| {
-        let (b_packed, a_packed) = scratch.split_at_mut(b_lines);
-        for i in 0..chunks.count {
-            let chunk = chunks.get(i, target);
-            pack_chunk(
-                cpu,
-                variant,
-                (a, b),
-                grid,
-                chunk,
-                (a_packed, block_lines, chunks.row_words()),
-                (b_packed, panel_lines),
-            );
-            let next = if chunk.last { (0, 0) } else { chunks.get(i + 1, target).k };
-            let work = Work {
-                variant,
-                a: Left::Packed(a_packed),
-                b: b_packed,
-                panel_lines,
-                chunks,
-                range: (i, i + 1),
-                target,
-                ahead: [a.piece(next), b.piece(next)],
-                grid,
-                threads: cpu.pool.threads(),
-                n,
-                epilogue: &Epilogue::default(),
-                out,
-            };
-            cpu.pool.run(grid.tasks(), |task| variant.isa.dispatch(Task { work: &work, task }));
-        }
-    });
-}
-
-/// Packs a chunk of both operands: `a` to blocks of `block_lines` lines with rows of `stride` words, `b` to panels of
-/// `panel_lines` lines. An operand whose rows are k is packed in slabs of some steps, the other by its rows, so that memory
-/// is read in order.
-fn pack_chunk(
-    cpu: &Cpu,
-    variant: Variant,
-    (a, b): (&Operand<'_>, &Operand<'_>),
-    grid: Grid,
-    chunk: Chunk,
-    (a_packed, block_lines, stride): (&mut [Line], usize, usize),
-    (b_packed, panel_lines): (&mut [Line], usize),
-) {
-    assert!(grid.row_blocks() * block_lines <= a_packed.len() && grid.panels * panel_lines <= b_packed.len());
-    assert!(grid.block_rows.min(grid.rows).next_multiple_of(WIDTH) * stride <= block_lines * WIDTH);
-    assert!(chunk.steps + WIDTH <= stride && chunk.steps <= panel_lines);
-    let (a_to, b_to) = (SendPtr(a_packed.as_mut_ptr()), SendPtr(b_packed.as_mut_ptr()));
-    let slabs = chunk.steps.div_ceil(WIDTH);
-    let a_tasks = if a.k_major { slabs } else { grid.row_blocks() };
-    let b_tasks = if b.k_major { slabs } else { grid.panels.div_ceil(PACKED_TOGETHER) };
-    let slab = |i: usize| {
-        let first = i * WIDTH;
-        let steps = WIDTH.min(chunk.steps - first);
-        (first, steps, (chunk.k.0 + first * variant.format.k_per_step(), chunk.k.1))
+    let work = Work {
+        variant,
+        chunks: Chunks::new(variant, a.k, MAX_UNPACKED_STEPS, target),
+        upper,
+        n: b.outer,
+        epilogue: &Epilogue::default(),
+        out: SendPtr(out.as_mut_ptr()),
     };
-    cpu.pool.run(a_tasks + b_tasks, |task| {
-        if task < a_tasks {
-            let (blocks, (first, steps, k)) = if a.k_major {
-                (0..grid.row_blocks(), slab(task))
-            } else {
-                (task..task + 1, (0, chunk.steps, chunk.k))
-            };
-            for block in blocks {
-                let (row, rows) = grid.block(block);
-                // SAFETY: the assertions: the block's rows rounded up to 16 fit, and so do the steps rounded up to 16; no
-                // other task has these steps of these rows; the variant's instructions were detected.
-                unsafe {
-                    let to = a_to.get().add(block * block_lines).cast::<u32>().add(first);
-                    variant.packer.left(a, row, rows, k, steps, to, stride);
-                }
-            }
-        } else {
-            let task = task - a_tasks;
-            let (panels, (first, steps, k)) = if b.k_major {
-                ((0, grid.panels), slab(task))
-            } else {
-                let panel = task * PACKED_TOGETHER;
-                ((panel, (panel + PACKED_TOGETHER).min(grid.panels)), (0, chunk.steps, chunk.k))
-            };
-            // SAFETY: the assertions: the steps of every panel fit; no other task has these; as above.
-            unsafe {
-                let to = b_to.get().add(panels.0 * panel_lines + first);
-                variant.packer.right(b, panels, k, steps, to, panel_lines);
-            }
-        }
-    });
+    let pieces = Pieces::new(variant, a.outer, b.outer, cpu.pool.threads());
+    cpu.pool.run(pieces.count(), |task| variant.isa.dispatch(PieceTask { work: &work, a, b, pieces, task }));
 }
 
-/// Packs a chunk of a block of rows to rows of `stride` words.
+/// The output cut into about equal pieces of whole tiles, one for each thread.
+#[derive(Clone, Copy)]
+struct Pieces {
+    rows: usize,
+    panels: usize,
+    piece_rows: usize,
+    piece_panels: usize,
+}
+
+impl Pieces {
+    fn new(variant: Variant, m: usize, n: usize, threads: usize) -> Self {
+        let (tile_rows, tile_panels) = variant.micro.shape();
+        let panels = n.div_ceil(WIDTH);
+        let cut = |down: usize| {
+            let piece_rows = m.div_ceil(down).next_multiple_of(tile_rows);
+            let piece_panels = panels.div_ceil(threads / down).next_multiple_of(tile_panels);
+            Self { rows: m, panels, piece_rows, piece_panels }
+        };
+        let cost = |pieces: &Self| {
+            let (rows, columns) = (pieces.piece_rows, pieces.piece_panels * WIDTH);
+            rows * columns + PACKING_COST * (rows + columns)
+        };
+        (1..=threads.max(1)).map(cut).min_by_key(cost).expect("at least one")
+    }
+
+    fn across(&self) -> usize {
+        self.panels.div_ceil(self.piece_panels)
+    }
+
+    fn count(&self) -> usize {
+        self.rows.div_ceil(self.piece_rows) * self.across()
+    }
+
+    /// The first row and the count of rows of a piece, and its first panel and the one after its last.
+    fn get(&self, i: usize) -> ((usize, usize), (usize, usize)) {
+        let (row, panel) = (i / self.across() * self.piece_rows, i % self.across() * self.piece_panels);
+        ((row, self.piece_rows.min(self.rows - row)), (panel, (panel + self.piece_panels).min(self.panels)))
+    }
+}
+
+/// One piece.
+struct PieceTask<'a> {
+    work: &'a Work<'a>,
+    a: &'a Operand<'a>,
+    b: &'a Operand<'a>,
+    pieces: Pieces,
+    task: usize,
+}
+
+impl Kernel for PieceTask<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { work, a, b, pieces, task } = self;
+        let (rows, panels) = pieces.get(task);
+        if work.upper && panels.1 * WIDTH <= rows.0 {
+            return;
+        }
+        let _configuration = work.configure();
+        let chunks = work.chunks;
+        let stride = chunks.row_words();
+        let a_lines = rows.1.next_multiple_of(TILE_ROWS) * stride / WIDTH;
+        // An odd stride: the panels' lines of a step fall into different sets of the cache.
+        let panel_lines = chunks.length | 1;
+        let b_lines = (panels.1 - panels.0) * panel_lines;
+        let mut scratch = take_scratch(&PACKED, a_lines + b_lines);
+        for i in 0..chunks.count {
+            let chunk = chunks.get(i);
+            let (a_packed, b_packed) = scratch[..a_lines + b_lines].split_at_mut(a_lines);
+            pack_left(work.variant, a, rows, chunk, a_packed, stride);
+            assert!(chunk.steps <= panel_lines);
+            // SAFETY: the assertion: the steps of every panel fit; the variant's instructions were detected.
+            unsafe {
+                work.variant.packer.right(b, panels, chunk.k, chunk.steps, b_packed.as_mut_ptr(), panel_lines);
+            }
+            let next = if chunk.last { (0, 0) } else { chunks.get(i + 1).k };
+            let ahead = [a.piece(next), b.piece(next)].map(|all| part(all, task, pieces.count()));
+            let packed = Packed { a: a_packed, b: b_packed, panel_lines, first_line: 0, ahead };
+            work.tiles(s, &packed, rows, panels, chunk);
+        }
+        PACKED.set(scratch);
+    }
+}
+
+/// Packs a chunk of `rows` rows from `row` on to rows of `stride` words.
 fn pack_left(
     variant: Variant,
     a: &Operand<'_>,
-    row: usize,
-    rows: usize,
+    (row, rows): (usize, usize),
     chunk: Chunk,
     lines: &mut [Line],
     stride: usize,
@@ -366,8 +340,6 @@ struct Grid {
     panels: usize,
     block_rows: usize,
     block_panels: usize,
-    /// Whether panels that lie below the diagonal are left out.
-    upper: bool,
 }
 
 impl Grid {
@@ -378,7 +350,7 @@ impl Grid {
         let row_blocks = m.div_ceil(block_rows).max(1);
         let column_blocks = WANTED_TASKS.div_ceil(row_blocks).clamp(1, units);
         let block_panels = units.div_ceil(column_blocks) * PANEL_UNIT;
-        Self { rows: m, panels, block_rows, block_panels, upper: false }
+        Self { rows: m, panels, block_rows, block_panels }
     }
 
     fn row_blocks(&self) -> usize {
@@ -405,15 +377,6 @@ impl Grid {
     }
 }
 
-/// The left operand of a product.
-#[derive(Clone, Copy)]
-enum Left<'a> {
-    /// As it is; each task packs its rows.
-    Operand(&'a Operand<'a>),
-    /// One chunk of all blocks of rows.
-    Packed(&'a [Line]),
-}
-
 /// The `i`-th of `count` equal parts.
 fn part<T>(all: &[T], i: usize, count: usize) -> &[T] {
     let length = all.len().div_ceil(count.max(1));
@@ -423,91 +386,102 @@ fn part<T>(all: &[T], i: usize, count: usize) -> &[T] {
 /// What the tasks of one product share.
 struct Work<'a> {
     variant: Variant,
-    a: Left<'a>,
-    b: &'a [Line],
-    /// Lines of a panel of `b`: all chunks for an operand packed whole, or one.
-    panel_lines: usize,
     chunks: Chunks,
-    /// The first chunk to compute and the one after the last.
-    range: (usize, usize),
-    target: Target,
-    /// What is packed after these chunks, fetched from memory meanwhile.
-    ahead: [&'a [f32]; 2],
-    grid: Grid,
-    threads: usize,
+    /// Whether panels that lie below the diagonal are left out.
+    upper: bool,
     n: usize,
     epilogue: &'a Epilogue<'a>,
     out: SendPtr<f32>,
 }
 
-/// One task.
-struct Task<'a> {
+/// Packed operands of some tiles.
+struct Packed<'a> {
+    /// Rows of [`Chunks::row_words`].
+    a: &'a [Line],
+    /// Panels of `panel_lines`.
+    b: &'a [Line],
+    panel_lines: usize,
+    /// Where the chunk begins in each panel.
+    first_line: usize,
+    /// What is likely packed next: fetched from memory while sums are computed.
+    ahead: [&'a [f32]; 2],
+}
+
+/// A block of rows, packed by its task, times some panels of an operand packed whole.
+struct RowsTask<'a> {
     work: &'a Work<'a>,
+    a: &'a Operand<'a>,
+    b: &'a [Line],
+    grid: Grid,
+    threads: usize,
     task: usize,
 }
 
-impl Kernel for Task<'_> {
+impl Kernel for RowsTask<'_> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let work = self.work;
-        let columns = work.grid.column_blocks();
-        let block = self.task / columns;
-        let panel = self.task % columns * work.grid.block_panels;
-        let end_panel = (panel + work.grid.block_panels).min(work.grid.panels);
-        let (row, rows) = work.grid.block(block);
-        let block_lines = work.grid.block_lines(work.chunks);
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the AMX variant is chosen only after AMX was detected and proved itself.
-        let _configuration =
-            (work.variant.micro == Micro::Amx).then(|| unsafe { crate::gemm::amx::TileConfiguration::load() });
-        match work.a {
-            Left::Operand(a) => {
-                // No closure here: one that is not inlined would be compiled without the instruction set.
-                let mut scratch = take_scratch(&LEFT, block_lines);
-                // The rows that this thread likely packs next.
-                let next = (row + work.threads * work.grid.block_rows).min(work.grid.rows);
-                let next = (next, (next + work.grid.block_rows).min(work.grid.rows));
-                let next = &a.data[next.0 * a.stride..next.1 * a.stride];
-                let next = part(next, self.task % columns, columns);
-                for i in work.range.0..work.range.1 {
-                    let chunk = work.chunks.get(i, work.target);
-                    let ahead = [part(next, i, work.range.1), &[]];
-                    let lines = &mut scratch[..block_lines];
-                    pack_left(work.variant, a, row, rows, chunk, lines, work.chunks.row_words());
-                    work.tiles(s, lines, (row, rows), (panel, end_panel), chunk, chunk.first_line, ahead);
-                }
-                LEFT.set(scratch);
-            }
-            Left::Packed(lines) => {
-                let lines = &lines[block * block_lines..(block + 1) * block_lines];
-                let chunk = work.chunks.get(work.range.0, work.target);
-                let ahead = work.ahead.map(|all| part(all, self.task, work.grid.tasks()));
-                work.tiles(s, lines, (row, rows), (panel, end_panel), chunk, 0, ahead);
-            }
+        let Self { work, a, b, grid, threads, task } = self;
+        let columns = grid.column_blocks();
+        let (block, column) = (task / columns, task % columns);
+        let panel = column * grid.block_panels;
+        let panels = (panel, (panel + grid.block_panels).min(grid.panels));
+        let rows = grid.block(block);
+        let _configuration = work.configure();
+        let chunks = work.chunks;
+        let panel_lines = work.variant.steps(a.k);
+        let next = (rows.0 + threads * grid.block_rows).min(grid.rows);
+        let next = &a.data[next * a.stride..(next + grid.block_rows).min(grid.rows) * a.stride];
+        let block_lines = grid.block_lines(chunks);
+        // No closure here: one that is not inlined would be compiled without the instruction set.
+        let mut scratch = take_scratch(&PACKED, block_lines);
+        for i in 0..chunks.count {
+            let chunk = chunks.get(i);
+            let lines = &mut scratch[..block_lines];
+            pack_left(work.variant, a, rows, chunk, lines, chunks.row_words());
+            let packed = Packed {
+                a: lines,
+                b: &b[panels.0 * panel_lines..panels.1 * panel_lines],
+                panel_lines,
+                first_line: chunk.first_line,
+                ahead: [part(next, column * chunks.count + i, columns * chunks.count), &[]],
+            };
+            work.tiles(s, &packed, rows, panels, chunk);
         }
+        PACKED.set(scratch);
     }
 }
 
 impl Work<'_> {
-    /// One chunk of the tiles of a block of packed rows and some panels.
+    /// Configures AMX where it is used, for as long as the result lives.
+    #[cfg(target_arch = "x86_64")]
+    fn configure(&self) -> Option<crate::gemm::amx::TileConfiguration> {
+        // SAFETY: the AMX variant is chosen only after AMX was detected and proved itself.
+        (self.variant.micro == Micro::Amx).then(|| unsafe { crate::gemm::amx::TileConfiguration::load() })
+    }
+
+    /// There is nothing to configure.
+    #[cfg(not(target_arch = "x86_64"))]
+    fn configure(&self) {}
+
+    /// One chunk of the tiles of some rows and panels.
     #[inline(always)]
     fn tiles<S: Simd>(
         &self,
         s: S,
-        packed: &[Line],
+        packed: &Packed<'_>,
         (first_row, rows): (usize, usize),
         (first_panel, end_panel): (usize, usize),
         chunk: Chunk,
-        first_line: usize,
-        ahead: [&[f32]; 2],
     ) {
         let (tile_rows, tile_panels) = self.variant.micro.shape();
         let stride = self.chunks.row_words();
-        let words = packed.as_ptr().cast::<u32>();
-        assert!(rows.next_multiple_of(TILE_ROWS) * stride <= packed.len() * WIDTH && chunk.steps <= stride);
-        assert!(first_line + chunk.steps <= self.panel_lines && end_panel * self.panel_lines <= self.b.len());
+        let words = packed.a.as_ptr().cast::<u32>();
+        let &Packed { panel_lines, first_line, ahead, .. } = packed;
+        assert!(rows.next_multiple_of(TILE_ROWS) * stride <= packed.a.len() * WIDTH && chunk.steps <= stride);
+        assert!(first_line + chunk.steps <= panel_lines);
+        assert!((end_panel - first_panel) * panel_lines <= packed.b.len());
         let mut tile = Tile([[0.0; TILE_COLUMNS]; TILE_ROWS]);
         // Each tile fetches its part of what comes next: first of one operand, then of the other.
         let tiles = (end_panel - first_panel).div_ceil(tile_panels) * rows.div_ceil(tile_rows);
@@ -518,7 +492,7 @@ impl Work<'_> {
             let end_panel = (panel + tile_panels).min(end_panel);
             for row in (0..rows).step_by(tile_rows) {
                 let count = tile_rows.min(rows - row);
-                let panel = if self.grid.upper { panel.max((first_row + row) / WIDTH) } else { panel };
+                let panel = if self.upper { panel.max((first_row + row) / WIDTH) } else { panel };
                 if panel >= end_panel {
                     break;
                 }
@@ -536,8 +510,8 @@ impl Work<'_> {
                     let block = Block {
                         a: words.add(row * stride),
                         a_stride: stride,
-                        b: self.b.as_ptr().add(panel * self.panel_lines + first_line),
-                        panel_lines: self.panel_lines,
+                        b: packed.b.as_ptr().add((panel - first_panel) * panel_lines + first_line),
+                        panel_lines,
                         steps: chunk.steps,
                         ahead: ahead.as_ptr().cast(),
                         ahead_bytes: size_of_val(ahead).div_ceil(chunk.steps.max(1)),

@@ -184,6 +184,30 @@ fn a_row_has_the_same_bits_anywhere_and_for_any_thread_count() {
 }
 
 #[test]
+fn unpacked_products_have_the_same_bits_for_any_thread_count() {
+    every_variant(|cpu, precision| {
+        let (m, n, k) = (103, 150, 1100);
+        let mut random = Random::new(6);
+        let (a, b) = (random.uniform_vec(m * k), random.uniform_vec(n * k));
+        let run = |cpu: &Cpu| {
+            let mut out = vec![0.0; 4 * m * n];
+            let (nn, rest) = out.split_at_mut(m * n);
+            let (nt, rest) = rest.split_at_mut(m * n);
+            let (gradient, symmetric) = rest.split_at_mut(m * n);
+            matmul_nn(cpu, precision, m, n, k, &a, &b, nn);
+            matmul_nt(cpu, precision, m, n, k, &a, &b, nt);
+            weight_gradient(cpu, precision, k, m, n, &a, &b, gradient);
+            gram(cpu, precision, m, k, &a, &mut symmetric[..m * m]);
+            out
+        };
+        let want = run(cpu);
+        for threads in [1, 3, 7] {
+            assert_same_bits(&format!("{threads} threads"), &run(&Cpu::new(cpu.isa, threads)), &want);
+        }
+    });
+}
+
+#[test]
 fn empty_sums_and_outputs() {
     every_variant(|cpu, precision| {
         let packed = PackedMatrix::new(cpu.isa, precision, 0, 20);
