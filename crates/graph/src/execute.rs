@@ -21,11 +21,18 @@ pub(crate) struct Operands<'a> {
     pub(crate) outputs: [&'a mut [f32]; MAX_OPERANDS],
     /// The packed weight, when the operation has one.
     pub(crate) matrix: Option<&'a PackedMatrix>,
+    /// Whether a weight's gradient is added to what its output holds.
+    pub(crate) adding: bool,
 }
 
 impl Default for Operands<'_> {
     fn default() -> Self {
-        Self { inputs: [&[]; MAX_OPERANDS], outputs: std::array::from_fn(|_| Default::default()), matrix: None }
+        Self {
+            inputs: [&[]; MAX_OPERANDS],
+            outputs: std::array::from_fn(|_| Default::default()),
+            matrix: None,
+            adding: false,
+        }
     }
 }
 
@@ -37,7 +44,7 @@ pub(crate) fn execute(
     precision: Precision,
     operands: &mut Operands,
 ) -> Result<(), ExecutorError> {
-    let Operands { inputs: x, outputs, matrix } = operands;
+    let Operands { inputs: x, outputs, matrix, adding } = operands;
     let [o0, o1, o2, o3, ..] = outputs;
     let shape = |t: Tensor| graph.shape(t);
     let last = |t: Tensor| graph.shape(t).last().copied().unwrap_or(1);
@@ -58,7 +65,8 @@ pub(crate) fn execute(
         }
         Op::LinearWeightGradient => {
             let (n, k) = (last(i[0]), last(i[1]));
-            gemm::weight_gradient(cpu, precision, x[0].len() / n, n, k, x[0], x[1], o0);
+            let product = if *adding { gemm::weight_gradient_add } else { gemm::weight_gradient };
+            product(cpu, precision, x[0].len() / n, n, k, x[0], x[1], o0);
         }
         Op::ColumnSum => gemm::column_sum(cpu, x[0].len() / o0.len(), o0.len(), x[0], o0),
         &Op::RmsNorm { eps, weight, modulation } => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kernels::Cpu;
+use kernels::elementwise::add_assign;
 
 use crate::execute::{Operands, execute};
 use crate::graph::{Graph, MAX_OPERANDS, Role, Tensor};
@@ -76,6 +77,8 @@ struct Step {
     node: usize,
     /// Depends on held inputs alone.
     held: bool,
+    /// Writes a gradient that it can also add to.
+    adds: bool,
     inputs: Vec<Source>,
     /// Sorted by offset, disjoint.
     cuts: Vec<Cut>,
@@ -92,6 +95,8 @@ pub struct Executor {
     arena: Vec<f32>,
     /// First element of the arena on a 64-byte boundary.
     base: usize,
+    /// Gradients whose operations cannot add, and what earlier runs left there.
+    apart: Vec<(Slot, Vec<f32>)>,
     /// Version of the weights for which the held nodes were computed; none when they must be computed.
     held: Option<u64>,
     /// Seconds by node since profiling was switched on.
@@ -123,9 +128,12 @@ impl Executor {
                 return Err(ExecutorError::NoOutput(name.clone()));
             }
         }
+        let added: Vec<Tensor> = steps.iter().filter(|s| s.adds).map(|s| graph.nodes[s.node].outputs[0]).collect();
+        let apart = graph.gradients.iter().filter(|(_, t)| !added.contains(t));
+        let apart = apart.filter_map(|(_, t)| plan.slot(*t)).map(|slot| (slot, vec![0.0; slot.len])).collect();
         let arena = vec![0.0f32; plan.len() + ALIGNMENT];
         let base = arena.as_ptr().align_offset(size_of::<f32>() * ALIGNMENT).min(ALIGNMENT);
-        Ok(Self { cpu: cpu.clone(), graph, packed, plan, steps, arena, base, held: None, times: None })
+        Ok(Self { cpu: cpu.clone(), graph, packed, plan, steps, arena, base, apart, held: None, times: None })
     }
 
     /// The graph that is run.
@@ -168,6 +176,22 @@ impl Executor {
 
     /// Runs all nodes; those that depend on held inputs alone only if one was written or the weights were refreshed.
     pub fn run(&mut self) -> Result<(), ExecutorError> {
+        self.run_nodes(false)
+    }
+
+    /// As [`Executor::run`], but adds the gradients to those that the runs before left: a large batch in small parts.
+    pub fn run_adding(&mut self) -> Result<(), ExecutorError> {
+        for (slot, earlier) in &mut self.apart {
+            earlier.copy_from_slice(&self.arena[self.base + slot.offset..][..slot.len]);
+        }
+        self.run_nodes(true)?;
+        for (slot, earlier) in &self.apart {
+            add_assign(&self.cpu, &mut self.arena[self.base + slot.offset..][..slot.len], earlier);
+        }
+        Ok(())
+    }
+
+    fn run_nodes(&mut self, adding: bool) -> Result<(), ExecutorError> {
         let store = self.packed.read();
         let arena = &mut self.arena[self.base..];
         let fresh = self.held == Some(store.version);
@@ -176,6 +200,7 @@ impl Executor {
             let start = self.times.is_some().then(Instant::now);
             let node = &self.graph.nodes[step.node];
             let mut operands = operands(&self.graph, step, &store, arena);
+            operands.adding = adding && step.adds;
             execute(&self.cpu, &self.graph, node, self.packed.precision(), &mut operands)?;
             if let (Some(times), Some(start)) = (&mut self.times, start) {
                 times[step.node] += start.elapsed();
@@ -276,7 +301,10 @@ fn step(
             }
         });
     }
-    Ok(Step { node: at, held: false, inputs, cuts })
+    let gradient = |t: &Tensor| graph.gradients.iter().any(|(_, g)| g == t);
+    let read = |t: &Tensor| graph.nodes.iter().any(|n| n.inputs.contains(t));
+    let adds = node.op == Op::LinearWeightGradient && node.outputs.iter().all(|t| gradient(t) && !read(t));
+    Ok(Step { node: at, held: false, adds, inputs, cuts })
 }
 
 /// Borrows the operands of a step: disjoint parts of the arena, weights and constants.

@@ -1,8 +1,8 @@
 //! [`Plan`]: where each computed tensor lives in one arena, from the interval in which it is needed.
 //!
 //! Offsets are found first-fit in order of falling size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural
-//! net inference", greedy by size). Graph inputs, outputs and gradients stay for the whole run. A sum is written over an
-//! operand that nothing reads afterwards. Nodes that depend on held inputs alone come first, and what other nodes read of them
+//! net inference", greedy by size). Graph inputs, outputs and gradients stay for the whole run, gradients also from one run
+//! to the next. A sum is written over an operand that nothing reads afterwards. Nodes that depend on held inputs alone come first, and what other nodes read of them
 //! keeps its place between runs.
 
 use crate::Op;
@@ -60,6 +60,11 @@ impl Plan {
         }
         let mut lifetimes = lifetimes(graph, &execution, &roots, &kept);
         add_in_place(graph, &execution, &mut roots, &mut kept, &mut lifetimes);
+        for (_, gradient) in &graph.gradients {
+            if let Some(life) = &mut lifetimes[roots[gradient.index()].index()] {
+                life.first = 0;
+            }
+        }
         let mut order: Vec<usize> = (0..lifetimes.len()).filter(|&t| lifetimes[t].is_some()).collect();
         order.sort_by_key(|&t| (std::cmp::Reverse(graph.tensors[t].len()), t));
         let mut slots: Vec<Option<Slot>> = vec![None; lifetimes.len()];

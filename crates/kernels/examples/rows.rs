@@ -95,7 +95,7 @@ fn steps(cpu: &Cpu) {
     let (mut p, g, mut m, mut v) = (vec![0.1; n], vec![0.2; n], vec![0.0; n], vec![0.0; n]);
     let s = AdamWStep { lr: 1e-3, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.0, step: 1, gradient_scale: 1.0 };
     traffic("adamw 4M", 7 * n, || adamw_step(cpu, &s, &mut p, &g, &mut m, &mut v));
-    traffic("ema 4M", 3 * n, || ema_update(cpu, 0.999, &g, &mut p));
+    traffic("ema 4M", 5 * n, || ema_update(cpu, [0.999, 0.9], &g, [&mut p, &mut m]));
     traffic("squared_norm 4M", n, || {
         squared_norm(cpu, &g);
     });

@@ -30,17 +30,18 @@ fn adamw_matches_reference() {
 
 #[test]
 fn average_and_norm_match_reference() {
-    let (p, a) = (values(1, N), values(2, N));
+    let (p, a, b) = (values(1, N), values(2, N), values(3, N));
     let want = [
         reference::ema_update(0.999f32 as f64, &wide(&p), &wide(&a)),
+        reference::ema_update(0.9f32 as f64, &wide(&p), &wide(&b)),
         vec![reference::squared_norm(&wide(&p))],
         reference::scale(0.25, &wide(&p)),
     ];
     check("ema, norm, scale", 1e-6, &want, |cpu| {
-        let (mut average, mut scaled) = (a.clone(), p.clone());
-        ema_update(cpu, 0.999, &p, &mut average);
+        let (mut narrow, mut wide, mut scaled) = (a.clone(), b.clone(), p.clone());
+        ema_update(cpu, [0.999, 0.9], &p, [&mut narrow, &mut wide]);
         scale_in_place(cpu, 0.25, &mut scaled);
-        vec![average, vec![squared_norm(cpu, &p) as f32], scaled]
+        vec![narrow, wide, vec![squared_norm(cpu, &p) as f32], scaled]
     });
 }
 

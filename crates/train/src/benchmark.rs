@@ -1,10 +1,7 @@
 //! The speed of a training step on made-up data: what `calotype bench --filter train` shows.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Instant;
 
-use graph::{Executor, PackedParameters, cost::Cost};
 use kernels::Cpu;
 use models::jit;
 use sampling::noise::{NoiseAddress, Purpose, fill_normal};
@@ -13,8 +10,9 @@ use crate::TrainError;
 use crate::config::TrainConfig;
 use crate::examples::Batch;
 use crate::flow;
+use crate::gradient::BatchGradient;
 use crate::optimiser::Optimiser;
-use crate::trainer::{precision, set_inputs, training_graph};
+use crate::trainer::precision;
 
 /// Medians over some steps.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +33,7 @@ pub fn configuration(network: jit::Config, resolution: usize, batch: usize) -> T
         output: Default::default(),
         resolution,
         batch,
+        micro_batch: 0,
         pictures: batch as u64,
         text_tokens: 16,
         seed: 1,
@@ -48,32 +47,56 @@ pub fn configuration(network: jit::Config, resolution: usize, batch: usize) -> T
     }
 }
 
+/// Where one step's time goes: seconds of each kind of operation, forward and backward together, then of the optimiser
+/// and of packing the new weights; means over `steps` steps (after one that is not counted).
+pub fn step_profile(cpu: &Cpu, config: &TrainConfig, steps: usize) -> Result<Vec<(&'static str, f64)>, TrainError> {
+    let precision = precision(cpu, config.precision);
+    let parameters = jit::initial_parameters(&config.model, config.seed)?;
+    let mut gradient = BatchGradient::new(cpu, config, &parameters, precision)?;
+    let mut optimiser = Optimiser::new(cpu, &config.optimiser, precision, jit::parameters(&config.model), parameters);
+    let batch = made_up(config);
+    gradient.run(&batch)?;
+    gradient.executor.set_profiling(true);
+    let (mut optimising, mut packing) = (0.0, 0.0);
+    let steps = steps.max(1);
+    for step in 0..steps as u64 {
+        gradient.run(&batch)?;
+        let start = Instant::now();
+        let (gradients, scale) = gradient.gradients(&optimiser.parameters);
+        optimiser.step(cpu, &gradients, scale, step + 1, 1.0);
+        optimising += start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        gradient.packed.refresh(&optimiser.parameters)?;
+        packing += start.elapsed().as_secs_f64();
+    }
+    let mut rows: Vec<(&'static str, f64)> =
+        gradient.executor.profile().into_iter().map(|(kind, time)| (kind.name(), time.as_secs_f64())).collect();
+    rows.extend([("optimiser", optimising), ("packing of weights", packing)]);
+    Ok(rows.into_iter().map(|(name, seconds)| (name, seconds / steps as f64)).collect())
+}
+
 /// Times `steps` steps (after one that is not counted) of the network, batch and optimiser of `config`; no data is
 /// read and nothing is written.
 pub fn step_speed(cpu: &Cpu, config: &TrainConfig, steps: usize) -> Result<Speed, TrainError> {
     let precision = precision(cpu, config.precision);
-    let graph = Arc::new(training_graph(config)?);
-    let flops = Cost::new(&graph).flops as f64;
     let parameters = jit::initial_parameters(&config.model, config.seed)?;
-    let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &parameters, precision)?);
-    let mut executor = Executor::new(cpu, graph, packed.clone())?;
+    let mut gradient = BatchGradient::new(cpu, config, &parameters, precision)?;
     let mut optimiser = Optimiser::new(cpu, &config.optimiser, precision, jit::parameters(&config.model), parameters);
-    set_inputs(&mut executor, &made_up(config))?;
+    let batch = made_up(config);
     let (mut halves, mut wholes) = (Vec::new(), Vec::new());
     for step in 0..=steps.max(1) as u64 {
         let start = Instant::now();
-        executor.run()?;
+        gradient.run(&batch)?;
         let half = start.elapsed().as_secs_f64();
-        let by_name: HashMap<&str, &[f32]> = executor.gradients().collect();
-        let gradients: Vec<&[f32]> = optimiser.parameters.iter().map(|p| by_name[p.name.as_str()]).collect();
-        optimiser.step(cpu, &gradients, step + 1, 1.0);
-        packed.refresh(&optimiser.parameters)?;
+        let (gradients, scale) = gradient.gradients(&optimiser.parameters);
+        optimiser.step(cpu, &gradients, scale, step + 1, 1.0);
+        gradient.packed.refresh(&optimiser.parameters)?;
         if step > 0 {
             halves.push(half);
             wholes.push(start.elapsed().as_secs_f64());
         }
     }
-    Ok(Speed { forward_backward: median(halves), step: median(wholes), flops })
+    Ok(Speed { forward_backward: median(halves), step: median(wholes), flops: gradient.flops })
 }
 
 fn median(mut seconds: Vec<f64>) -> f64 {

@@ -16,7 +16,8 @@ use crate::TrainError;
 use crate::captions::CaptionStates;
 use crate::config::TrainConfig;
 use crate::examples::{Batch, Examples};
-use crate::trainer::{load, loss_graph, precision, set_inputs};
+use crate::gradient::{loss_graph, set_inputs};
+use crate::trainer::{load, precision};
 
 /// Held-out loss of one split.
 #[derive(Clone, Debug, Serialize)]
@@ -45,7 +46,7 @@ pub fn held_out(
     let specs = jit::parameters(&config.model);
     let parameters = load(path, &specs)?;
     let mut graph = Graph::new();
-    loss_graph(&mut graph, config)?;
+    loss_graph(&mut graph, config, config.batch)?;
     let graph = Arc::new(graph);
     let precision = precision(cpu, config.precision);
     let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &parameters, precision)?);
@@ -65,11 +66,11 @@ pub fn held_out(
         let (mut loss, mut shuffled) = (0.0, 0.0);
         for round in 0..rounds {
             batch.fill(cpu, &examples, &mut states, (round * config.batch) as u64, false)?;
-            set_inputs(&mut executor, &batch)?;
+            set_inputs(&mut executor, &batch, 0, 1)?;
             executor.run()?;
             loss += f64::from(executor.output("loss")[0]);
             batch.rotate_captions();
-            set_inputs(&mut executor, &batch)?;
+            set_inputs(&mut executor, &batch, 0, 1)?;
             executor.run()?;
             shuffled += f64::from(executor.output("loss")[0]);
             progress((index as f64 + (round + 1) as f64 / rounds as f64) / Split::ALL.len() as f64);

@@ -15,6 +15,7 @@ mod error;
 pub mod evaluate;
 pub mod examples;
 pub mod flow;
+mod gradient;
 pub mod optimiser;
 pub mod run;
 pub mod samples;

@@ -91,11 +91,11 @@ impl Optimiser {
         }
     }
 
-    /// One step number `step` (from 1) with gradients in the network's order; `rate` multiplies the peak learning
-    /// rate. Returns the gradient's norm before clipping.
-    pub fn step(&mut self, cpu: &Cpu, gradients: &[&[f32]], step: u64, rate: f32) -> f32 {
-        let norm = gradients.iter().map(|gradient| squared_norm(cpu, gradient)).sum::<f64>().sqrt() as f32;
-        let gradient_scale = if norm > self.config.clip { self.config.clip / norm } else { 1.0 };
+    /// One step number `step` (from 1) with `scale` times the `gradients`, which are in the network's order; `rate`
+    /// multiplies the peak learning rate. Returns the gradient's norm before clipping.
+    pub fn step(&mut self, cpu: &Cpu, gradients: &[&[f32]], scale: f32, step: u64, rate: f32) -> f32 {
+        let norm = gradients.iter().map(|gradient| squared_norm(cpu, gradient)).sum::<f64>().sqrt() as f32 * scale;
+        let gradient_scale = if norm > self.config.clip { scale * self.config.clip / norm } else { scale };
         let lr = self.config.learning_rate * rate;
         let coefficients = &POLAR_EXPRESS[..self.config.newton_schulz_steps.min(POLAR_EXPRESS.len())];
         let muon = MuonStep {
@@ -146,10 +146,10 @@ impl Optimiser {
             let muon = MuonStep { weight_decay: job.decay, ..muon };
             muon_step(single, &muon, job.rows, job.cols, job.values, job.gradient, job.momentum, job.scratch);
         });
+        let keep = self.gammas.map(|gamma| average::keep(gamma, step));
         for (slot, parameter) in self.slots.iter_mut().zip(self.parameters.iter()) {
-            for (average, gamma) in slot.averages.iter_mut().zip(self.gammas) {
-                ema_update(cpu, average::keep(gamma, step), &parameter.data, average);
-            }
+            let averages = slot.averages.each_mut().map(Vec::as_mut_slice);
+            ema_update(cpu, keep, &parameter.data, averages);
         }
         norm
     }

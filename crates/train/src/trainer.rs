@@ -1,14 +1,12 @@
 //! One training step after another: examples → graph → gradients → optimiser.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use data::{Dataset, Split};
 use engine::{ModelInfo, PrecisionChoice};
 use formats::safetensors::Tensor;
-use graph::{Executor, Graph, PackedParameters, Parameters, autodiff, cost::Cost};
+use graph::Parameters;
 use kernels::Cpu;
 use kernels::gemm::Precision;
 use models::jit;
@@ -17,6 +15,7 @@ use crate::captions::CaptionStates;
 use crate::checkpoint::{self, Loaded, Progress};
 use crate::config::TrainConfig;
 use crate::examples::{Batch, Examples};
+use crate::gradient::BatchGradient;
 use crate::optimiser::Optimiser;
 use crate::{TrainError, schedule};
 
@@ -45,11 +44,9 @@ pub struct Trainer {
     dataset: Dataset,
     states: CaptionStates,
     batch: Batch,
-    executor: Executor,
-    packed: Arc<PackedParameters>,
+    gradient: BatchGradient,
     optimiser: Optimiser,
     progress: Progress,
-    flops: f64,
 }
 
 impl Trainer {
@@ -66,10 +63,7 @@ impl Trainer {
             Some(path) => load(path, &specs)?,
             None => jit::initial_parameters(&config.model, config.seed)?,
         };
-        let graph = Arc::new(training_graph(config)?);
-        let flops = Cost::new(&graph).flops as f64;
-        let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &parameters, precision)?);
-        let executor = Executor::new(cpu, graph, packed.clone())?;
+        let gradient = BatchGradient::new(cpu, config, &parameters, precision)?;
         let optimiser = Optimiser::new(cpu, &config.optimiser, precision, specs, parameters);
         Ok(Trainer {
             batch: Batch::new(config.batch, config.resolution, config.text_tokens, states.width()),
@@ -77,11 +71,9 @@ impl Trainer {
             config: config.clone(),
             dataset,
             states,
-            executor,
-            packed,
+            gradient,
             optimiser,
             progress: Progress { step: 0, pictures: 0, seconds: 0.0, flops: 0.0 },
-            flops,
         })
     }
 
@@ -113,23 +105,20 @@ impl Trainer {
         let start = Instant::now();
         let examples = Examples { dataset: &self.dataset, flow: &self.config.flow, seed: self.config.seed };
         self.batch.fill(&self.cpu, &examples, &mut self.states, self.progress.pictures, true)?;
-        set_inputs(&mut self.executor, &self.batch)?;
-        self.executor.run()?;
-        let loss = self.executor.output("loss")[0];
+        let loss = self.gradient.run(&self.batch)?;
         let step = self.progress.step + 1;
         if !loss.is_finite() {
             return Err(TrainError::Diverged { loss, step });
         }
         let rate = schedule::multiplier(&self.config, self.progress.step, self.progress.pictures);
-        let by_name: HashMap<&str, &[f32]> = self.executor.gradients().collect();
-        let gradients: Vec<&[f32]> = self.optimiser.parameters.iter().map(|p| by_name[p.name.as_str()]).collect();
-        let gradient_norm = self.optimiser.step(&self.cpu, &gradients, step, rate);
-        self.packed.refresh(&self.optimiser.parameters)?;
+        let (gradients, scale) = self.gradient.gradients(&self.optimiser.parameters);
+        let gradient_norm = self.optimiser.step(&self.cpu, &gradients, scale, step, rate);
+        self.gradient.packed.refresh(&self.optimiser.parameters)?;
         let seconds = start.elapsed().as_secs_f64();
         self.progress.step = step;
         self.progress.pictures += self.config.batch as u64;
         self.progress.seconds += seconds;
-        self.progress.flops += self.flops;
+        self.progress.flops += self.gradient.flops;
         Ok(Step { step, loss, gradient_norm, rate, seconds })
     }
 
@@ -142,7 +131,7 @@ impl Trainer {
     pub fn restore(&mut self, found: &Loaded) -> Result<(), TrainError> {
         self.optimiser.restore(|name, shape| found.state.to_f32_of_shape(name, shape))?;
         self.progress = found.progress.clone();
-        self.packed.refresh(&self.optimiser.parameters)?;
+        self.gradient.packed.refresh(&self.optimiser.parameters)?;
         Ok(())
     }
 
@@ -169,42 +158,6 @@ pub fn precision(cpu: &Cpu, choice: PrecisionChoice) -> Precision {
         PrecisionChoice::Bf16 => Precision::Bf16,
         PrecisionChoice::Auto => Precision::auto(cpu.isa),
     }
-}
-
-/// The network, its loss and the gradients.
-pub(crate) fn training_graph(config: &TrainConfig) -> Result<Graph, TrainError> {
-    let mut graph = Graph::new();
-    let loss = loss_graph(&mut graph, config)?;
-    autodiff::gradients(&mut graph, loss)?;
-    Ok(graph)
-}
-
-/// The network and its loss; returns the loss.
-pub(crate) fn loss_graph(graph: &mut Graph, config: &TrainConfig) -> Result<graph::Tensor, TrainError> {
-    let side = config.resolution;
-    let geometry = jit::Geometry { batch: config.batch, height: side, width: side, text_tokens: config.text_tokens };
-    let network = jit::build(graph, &config.model, geometry)?;
-    let x = graph.input("x", &[config.batch, side, side, config.model.channels])?;
-    let weight = graph.input("weight", &[config.batch])?;
-    let (loss, _) = graph.weighted_squared_error(network.prediction, x, weight)?;
-    graph.output("loss", loss)?;
-    Ok(loss)
-}
-
-/// Copies a batch into an executor of [`loss_graph`].
-pub(crate) fn set_inputs(executor: &mut Executor, batch: &Batch) -> Result<(), TrainError> {
-    for (name, values) in [
-        ("z", &batch.z),
-        ("x", &batch.x),
-        ("t", &batch.t),
-        ("weight", &batch.weight),
-        ("text", &batch.text),
-        ("text_lengths", &batch.text_lengths),
-        ("text_pooled", &batch.text_pooled),
-    ] {
-        executor.set_input(name, values)?;
-    }
-    Ok(())
 }
 
 /// Parameters from a model file, in the network's order.

@@ -84,16 +84,38 @@ impl Kernel for AdamWPart<'_> {
     }
 }
 
-/// `average += (1 - decay) · (params - average)`.
-pub fn ema_update(cpu: &Cpu, decay: f32, params: &[f32], average: &mut [f32]) {
-    update(cpu, Approach(1.0 - decay), Some(params), average);
+/// `average += (1 - decay) · (params - average)` for two averages of the same parameters, which are read once.
+pub fn ema_update(cpu: &Cpu, decays: [f32; 2], params: &[f32], averages: [&mut [f32]; 2]) {
+    let len = params.len();
+    assert!(averages.iter().all(|average| average.len() == len), "averages match the parameters");
+    let averages = averages.map(Parts::new);
+    cpu.pool.run(len.div_ceil(TASK), |t| {
+        let (start, len) = (t * TASK, TASK.min(len - t * TASK));
+        // SAFETY: tasks cover disjoint ranges.
+        let averages = averages.each_ref().map(|average| unsafe { average.part(start, len) });
+        cpu.isa.dispatch(Approach { new: decays.map(|decay| 1.0 - decay), params: &params[start..][..len], averages });
+    });
 }
 
-struct Approach(f32);
-impl Update for Approach {
+struct Approach<'a> {
+    new: [f32; 2],
+    params: &'a [f32],
+    averages: [&'a mut [f32]; 2],
+}
+
+impl Kernel for Approach<'_> {
+    type Out = ();
+
     #[inline(always)]
-    fn apply<S: Simd>(&self, s: S, value: S::F32, x: S::F32) -> S::F32 {
-        s.mul_add(s.splat(self.0), s.sub(x, value), value)
+    fn run<S: Simd>(self, s: S) {
+        let Self { new, params, averages: [first, second] } = self;
+        let [new_first, new_second] = [s.splat(new[0]), s.splat(new[1])];
+        lanes!(S, params.len(), |at| {
+            let x = at.load(s, params);
+            let (a, b) = (at.load(s, first), at.load(s, second));
+            at.store(s, s.mul_add(new_first, s.sub(x, a), a), first);
+            at.store(s, s.mul_add(new_second, s.sub(x, b), b), second);
+        });
     }
 }
 

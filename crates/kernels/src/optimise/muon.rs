@@ -8,7 +8,7 @@ use simd::Simd;
 
 use super::squared_norm;
 use crate::Cpu;
-use crate::gemm::{Precision, matmul_nn, matmul_nt};
+use crate::gemm::{Precision, gram, matmul_nn, symmetric_square};
 use crate::rows::{Map, Update, map, update};
 
 /// The single set of quintic coefficients of the original Muon, repeated for five steps.
@@ -49,8 +49,10 @@ pub struct MuonStep<'a> {
 pub struct MuonScratch {
     x: Vec<f32>,
     next: Vec<f32>,
-    gram: Vec<f32>,
-    square: Vec<f32>,
+    /// `A = XXᵀ`
+    products: Vec<f32>,
+    /// `bA + cA²`
+    polynomial: Vec<f32>,
 }
 
 /// One step on `params` `[rows, cols] f32` with gradient `grads` and momentum `buffer` of the same shape.
@@ -69,15 +71,15 @@ pub fn muon_step(
     let len = rows * cols;
     assert!(params.len() == len && grads.len() == len && buffer.len() == len, "all are [rows, cols]");
     let (short, long) = (rows.min(cols), rows.max(cols));
-    let MuonScratch { x, next, gram, square } = scratch;
-    for (memory, len) in [(&mut *x, len), (&mut *next, len), (&mut *gram, short * short), (&mut *square, short * short)]
-    {
+    let MuonScratch { x, next, products, polynomial } = scratch;
+    let small = short * short;
+    for (memory, len) in [(&mut *x, len), (&mut *next, len), (&mut *products, small), (&mut *polynomial, small)] {
         if memory.len() < len {
             memory.resize(len, 0.0);
         }
     }
     let (mut x, mut next) = (&mut x[..len], &mut next[..len]);
-    let (gram, square) = (&mut gram[..short * short], &mut square[..short * short]);
+    let (products, polynomial) = (&mut products[..small], &mut polynomial[..small]);
 
     // 1. momentum; x = the Nesterov direction
     momentum(cpu, s, grads, buffer, x);
@@ -90,12 +92,12 @@ pub fn muon_step(
     // 3. norm below 1
     let norm = squared_norm(cpu, x).sqrt() * 1.01 + 1e-7;
     update(cpu, Affine { keep: (1.0 / norm) as f32, add: 0.0 }, None, x);
-    // 4. Newton-Schulz
+    // 4. Newton-Schulz; A and A² are symmetric
     for &[a, b, c] in s.coefficients {
-        matmul_nt(cpu, s.precision, short, short, long, x, x, gram);
-        matmul_nn(cpu, s.precision, short, short, short, gram, gram, square);
-        update(cpu, Affine { keep: c, add: b }, Some(gram), square);
-        matmul_nn(cpu, s.precision, short, long, short, square, x, next);
+        gram(cpu, s.precision, short, long, x, products);
+        symmetric_square(cpu, s.precision, short, products, polynomial);
+        update(cpu, Affine { keep: c, add: b }, Some(products), polynomial);
+        matmul_nn(cpu, s.precision, short, long, short, polynomial, x, next);
         update(cpu, Affine { keep: a, add: 1.0 }, Some(next), x);
     }
     if tall {
