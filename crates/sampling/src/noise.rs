@@ -4,6 +4,9 @@
 //! seed and counter = (block, image, step, purpose); block `b` gives the elements `4b..4b+4`.
 //! Normals by Box–Muller in f64 with our own logarithm, sine and cosine (plain IEEE operations, no
 //! libm), so the bits are the same on every machine, for every thread count and batch position.
+//! Sixteen blocks at a time go through loops without branches, which compilers turn into vectors.
+
+use simd::{Isa, Kernel, Simd};
 
 /// What a stream of noise is for; streams of different purposes are independent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,17 +44,27 @@ pub struct NoiseAddress {
 }
 
 /// Philox4x32-10: ten rounds over a 128-bit counter with a 64-bit key.
-pub fn philox(mut counter: [u32; 4], key: u64) -> [u32; 4] {
+pub fn philox(counter: [u32; 4], key: u64) -> [u32; 4] {
+    philox_each(counter.map(|word| [word]), key).map(|[word]| word)
+}
+
+/// Philox4x32-10 of `N` counters under one key; `[word][counter]`.
+#[inline(always)]
+fn philox_each<const N: usize>(mut counters: [[u32; N]; 4], key: u64) -> [[u32; N]; 4] {
     const M0: u64 = 0xD251_1F53;
     const M1: u64 = 0xCD9E_8D57;
     let (mut k0, mut k1) = (key as u32, (key >> 32) as u32);
     for _ in 0..10 {
-        let (p0, p1) = (M0 * u64::from(counter[0]), M1 * u64::from(counter[2]));
-        counter = [(p1 >> 32) as u32 ^ counter[1] ^ k0, p1 as u32, (p0 >> 32) as u32 ^ counter[3] ^ k1, p0 as u32];
+        let [c0, c1, c2, c3] = &mut counters;
+        for i in 0..N {
+            let (p0, p1) = (M0 * u64::from(c0[i]), M1 * u64::from(c2[i]));
+            (c0[i], c2[i]) = ((p1 >> 32) as u32 ^ c1[i] ^ k0, (p0 >> 32) as u32 ^ c3[i] ^ k1);
+            (c1[i], c3[i]) = (p1 as u32, p0 as u32);
+        }
         k0 = k0.wrapping_add(0x9E37_79B9);
         k1 = k1.wrapping_add(0xBB67_AE85);
     }
-    counter
+    counters
 }
 
 impl NoiseAddress {
@@ -67,11 +80,37 @@ impl NoiseAddress {
 /// # Panics
 /// When `out` holds more than 2^34 numbers (the stream's length).
 pub fn fill_normal(address: NoiseAddress, out: &mut [f32]) {
-    for (block, chunk) in out.chunks_mut(4).enumerate() {
-        let words = address.block(u32::try_from(block).expect("noise stream of 2^34 numbers"));
-        let (a, b) = box_muller(words[0], words[1]);
-        let (c, d) = box_muller(words[2], words[3]);
-        chunk.copy_from_slice(&[a, b, c, d][..chunk.len()]);
+    assert!(out.len() as u64 <= 1 << 34, "noise stream of 2^34 numbers");
+    Isa::detected().dispatch(Normals { address, out });
+}
+
+/// Philox blocks of normals made together.
+const TOGETHER: usize = 16;
+
+struct Normals<'a> {
+    address: NoiseAddress,
+    out: &'a mut [f32],
+}
+
+impl Kernel for Normals<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let NoiseAddress { seed, image, step, purpose } = self.address;
+        for (group, out) in self.out.chunks_mut(4 * TOGETHER).enumerate() {
+            // Wraps only in blocks beyond the end of the stream, which are not written.
+            let first = (group * TOGETHER) as u32;
+            let blocks = std::array::from_fn(|i| first.wrapping_add(i as u32));
+            let [a, b, c, d] =
+                philox_each([blocks, [image; TOGETHER], [step; TOGETHER], [purpose as u32; TOGETHER]], seed);
+            let (first, second) = (box_muller(a, b), box_muller(c, d));
+            let mut values = [0.0; 4 * TOGETHER];
+            for (i, four) in values.chunks_exact_mut(4).enumerate() {
+                four.copy_from_slice(&[first.0[i], first.1[i], second.0[i], second.1[i]]);
+            }
+            out.copy_from_slice(&values[..out.len()]);
+        }
     }
 }
 
@@ -88,34 +127,46 @@ pub fn fill_uniform(address: NoiseAddress, out: &mut [f32]) {
     }
 }
 
-/// Two independent standard normals from two random words; |value| <= 6.7.
-fn box_muller(a: u32, b: u32) -> (f32, f32) {
-    let u = (f64::from(a) + 0.5) * (1.0 / 4_294_967_296.0); // in (0, 1)
-    let radius = (-2.0 * ln(u)).sqrt();
-    let (sin, cos) = sin_cos_turns(b);
-    ((radius * cos) as f32, (radius * sin) as f32)
+/// Pairs of independent standard normals from pairs of random words; |value| <= 6.7.
+#[inline(always)]
+fn box_muller(a: [u32; TOGETHER], b: [u32; TOGETHER]) -> ([f32; TOGETHER], [f32; TOGETHER]) {
+    let (mut x, mut y) = ([0.0; TOGETHER], [0.0; TOGETHER]);
+    for i in 0..TOGETHER {
+        let u = (f64::from(a[i]) + 0.5) * (1.0 / 4_294_967_296.0); // in (0, 1)
+        let radius = (-2.0 * ln(u)).sqrt();
+        let (sin, cos) = sin_cos_turns(b[i]);
+        (x[i], y[i]) = ((radius * cos) as f32, (radius * sin) as f32);
+    }
+    (x, y)
 }
 
 /// Natural logarithm of `x` in (0, 1), normal numbers only; error below 1e-15.
+#[inline(always)]
 fn ln(x: f64) -> f64 {
+    const SERIES: [f64; 11] = {
+        let mut series = [0.0; 11];
+        let mut k = 0;
+        while k < 11 {
+            series[k] = 1.0 / (2 * k + 1) as f64;
+            k += 1;
+        }
+        series
+    };
     let bits = x.to_bits();
-    let mut exponent = ((bits >> 52) & 0x7FF) as i64 - 1023;
-    let mut mantissa = f64::from_bits((bits & 0x000F_FFFF_FFFF_FFFF) | 0x3FF0_0000_0000_0000);
-    if mantissa > std::f64::consts::SQRT_2 {
-        mantissa *= 0.5;
-        exponent += 1;
-    }
+    let exponent = (bits >> 52) as i32 - 1023;
+    let mantissa = f64::from_bits((bits & 0x000F_FFFF_FFFF_FFFF) | 0x3FF0_0000_0000_0000);
+    let high = mantissa > std::f64::consts::SQRT_2;
+    let mantissa = if high { mantissa * 0.5 } else { mantissa };
+    let exponent = exponent + i32::from(high);
     // ln m = 2 artanh s = 2 (s + s^3/3 + s^5/5 + ...), |s| <= 0.172.
     let s = (mantissa - 1.0) / (mantissa + 1.0);
     let s2 = s * s;
-    let mut sum = 0.0;
-    for k in (0..=10).rev() {
-        sum = sum * s2 + 1.0 / f64::from(2 * k + 1);
-    }
-    exponent as f64 * std::f64::consts::LN_2 + 2.0 * s * sum
+    let sum = SERIES.iter().rev().fold(0.0, |sum, term| sum * s2 + term);
+    f64::from(exponent) * std::f64::consts::LN_2 + 2.0 * s * sum
 }
 
 /// Sine and cosine of `word / 2^32` turns; error below 1e-15.
+#[inline(always)]
 fn sin_cos_turns(word: u32) -> (f64, f64) {
     // Nearest quarter turn, and the rest in [-1/8, 1/8) of a turn.
     let quarter = word.wrapping_add(0x2000_0000) >> 30;
@@ -124,18 +175,13 @@ fn sin_cos_turns(word: u32) -> (f64, f64) {
     let x2 = x * x;
     // Taylor series by Horner's rule; |x| <= pi/4, so x^18/18! < 3e-18.
     let (mut sin, mut cos) = (1.0, 1.0);
-    for k in (1..=8).rev() {
-        let k = f64::from(2 * k);
+    for k in [16.0, 14.0, 12.0, 10.0, 8.0, 6.0, 4.0, 2.0] {
         sin = 1.0 - sin * x2 / (k * (k + 1.0));
         cos = 1.0 - cos * x2 / (k * (k - 1.0));
     }
     sin *= x;
-    match quarter {
-        0 => (sin, cos),
-        1 => (cos, -sin),
-        2 => (-sin, -cos),
-        _ => (-cos, sin),
-    }
+    let (across, along) = if quarter & 1 == 0 { (sin, cos) } else { (cos, sin) };
+    (if quarter >= 2 { -across } else { across }, if (1..=2).contains(&quarter) { -along } else { along })
 }
 
 #[cfg(test)]
@@ -215,5 +261,19 @@ mod tests {
         fill_normal(address(42), &mut x);
         assert_eq!(x.map(f32::to_bits), PINNED);
     }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let make = |isa: Isa| {
+            let mut out = vec![0.0; 100_003];
+            isa.dispatch(Normals { address: address(3), out: &mut out });
+            out.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        };
+        let plain = make(Isa::Scalar);
+        for isa in Isa::available() {
+            assert!(make(isa) == plain, "{isa}");
+        }
+    }
+
     const PINNED: [u32; 4] = [3_212_336_732, 1_044_819_176, 3_214_813_394, 1_073_103_675];
 }
