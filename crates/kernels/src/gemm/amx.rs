@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use simd::Isa;
 
 use crate::gemm::micro::{Block, TILE_COLUMNS, TILE_ROWS, Tile};
-use crate::gemm::pack::{Line, WIDTH};
+use crate::gemm::pack::{Fetch, Line, WIDTH};
 
 /// Steps (pairs of k) of one tile.
 const TILE_STEPS: usize = 16;
@@ -240,8 +240,7 @@ fn self_test() -> bool {
             b: b.as_ptr(),
             panel_lines: PANEL_LINES,
             steps: STEPS,
-            ahead: b.as_ptr().cast(),
-            ahead_bytes: 0,
+            ahead: Fetch::nothing(b.as_ptr()),
         };
         // SAFETY: `a` has 32 rows of more than STEPS words, `b` two panels of more than STEPS lines, STEPS is a multiple
         // of 16 and the tiles are configured.

@@ -9,7 +9,7 @@ use simd::{Isa, Kernel, Simd, vecmath};
 
 use crate::Cpu;
 use crate::gemm::micro::{Block, Micro, TILE_COLUMNS, TILE_ROWS, Tile};
-use crate::gemm::pack::{Format, Line, Operand, Packer, WIDTH};
+use crate::gemm::pack::{Format, Line, Operand, Packer, WIDTH, Window};
 use crate::gemm::{Activation, Epilogue, Precision};
 use crate::pool::SendPtr;
 
@@ -310,7 +310,10 @@ impl Kernel for PieceTask<'_> {
                 work.variant.packer.right(b, panels, chunk.k, chunk.steps, b_packed.as_mut_ptr(), panel_lines);
             }
             let next = if chunk.last { (0, 0) } else { chunks.get(i + 1).k };
-            let ahead = [a.piece(next), b.piece(next)].map(|all| part(all, task, pieces.count()));
+            let ahead = [
+                a.window((rows.0, rows.0 + rows.1), next),
+                b.window((panels.0 * WIDTH, (panels.1 * WIDTH).min(b.outer)), next),
+            ];
             let packed = Packed { a: a_packed, b: b_packed, panel_lines, first_line: 0, ahead };
             work.tiles(s, &packed, rows, panels, chunk);
         }
@@ -377,12 +380,6 @@ impl Grid {
     }
 }
 
-/// The `i`-th of `count` equal parts.
-fn part<T>(all: &[T], i: usize, count: usize) -> &[T] {
-    let length = all.len().div_ceil(count.max(1));
-    &all[(i * length).min(all.len())..((i + 1) * length).min(all.len())]
-}
-
 /// What the tasks of one product share.
 struct Work<'a> {
     variant: Variant,
@@ -404,7 +401,7 @@ struct Packed<'a> {
     /// Where the chunk begins in each panel.
     first_line: usize,
     /// What is likely packed next: fetched from memory while sums are computed.
-    ahead: [&'a [f32]; 2],
+    ahead: [Window<'a>; 2],
 }
 
 /// A block of rows, packed by its task, times some panels of an operand packed whole.
@@ -432,7 +429,7 @@ impl Kernel for RowsTask<'_> {
         let chunks = work.chunks;
         let panel_lines = work.variant.steps(a.k);
         let next = (rows.0 + threads * grid.block_rows).min(grid.rows);
-        let next = &a.data[next * a.stride..(next + grid.block_rows).min(grid.rows) * a.stride];
+        let next = a.window((next, (next + grid.block_rows).min(grid.rows)), (0, a.k));
         let block_lines = grid.block_lines(chunks);
         // No closure here: one that is not inlined would be compiled without the instruction set.
         let mut scratch = take_scratch(&PACKED, block_lines);
@@ -445,7 +442,7 @@ impl Kernel for RowsTask<'_> {
                 b: &b[panels.0 * panel_lines..panels.1 * panel_lines],
                 panel_lines,
                 first_line: chunk.first_line,
-                ahead: [part(next, column * chunks.count + i, columns * chunks.count), &[]],
+                ahead: [next.part(column * chunks.count + i, columns * chunks.count), a.window((0, 0), (0, 0))],
             };
             work.tiles(s, &packed, rows, panels, chunk);
         }
@@ -485,8 +482,8 @@ impl Work<'_> {
         let mut tile = Tile([[0.0; TILE_COLUMNS]; TILE_ROWS]);
         // Each tile fetches its part of what comes next: first of one operand, then of the other.
         let tiles = (end_panel - first_panel).div_ceil(tile_panels) * rows.div_ceil(tile_rows);
-        let total = ahead[0].len() + ahead[1].len();
-        let first_tiles = (tiles * ahead[0].len()).checked_div(total).unwrap_or(0);
+        let [first, second] = ahead.map(|window| window.rows * window.width);
+        let first_tiles = (tiles * first).checked_div(first + second).unwrap_or(0);
         let mut tile_index = 0;
         for panel in (first_panel..end_panel).step_by(tile_panels) {
             let end_panel = (panel + tile_panels).min(end_panel);
@@ -498,9 +495,9 @@ impl Work<'_> {
                 }
                 let panels = end_panel - panel;
                 let ahead = if tile_index < first_tiles {
-                    part(ahead[0], tile_index, first_tiles)
+                    ahead[0].part(tile_index, first_tiles)
                 } else {
-                    part(ahead[1], tile_index - first_tiles, tiles - first_tiles)
+                    ahead[1].part(tile_index - first_tiles, tiles - first_tiles)
                 };
                 tile_index += 1;
                 self.prefetch_output(first_row + row, count, panel * WIDTH, panels * WIDTH);
@@ -513,8 +510,7 @@ impl Work<'_> {
                         b: packed.b.as_ptr().add((panel - first_panel) * panel_lines + first_line),
                         panel_lines,
                         steps: chunk.steps,
-                        ahead: ahead.as_ptr().cast(),
-                        ahead_bytes: size_of_val(ahead).div_ceil(chunk.steps.max(1)),
+                        ahead: ahead.fetch(chunk.steps),
                     };
                     self.variant.micro.run(count, panels, &block, &mut tile);
                 }

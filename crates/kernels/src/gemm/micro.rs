@@ -6,7 +6,7 @@
 use simd::Isa;
 
 use crate::gemm::Precision;
-use crate::gemm::pack::{Format, Line, Packer, WIDTH};
+use crate::gemm::pack::{Fetch, Format, Line, Packer, WIDTH};
 
 /// Columns of the widest micro-kernel; the row stride of a [`Tile`].
 pub(super) const TILE_COLUMNS: usize = 3 * WIDTH;
@@ -30,9 +30,8 @@ pub(super) struct Block {
     pub(super) panel_lines: usize,
     /// The length of the sums in steps.
     pub(super) steps: usize,
-    /// Memory of which each step fetches the next `ahead_bytes`, for later; only AVX-512 does.
-    pub(super) ahead: *const u8,
-    pub(super) ahead_bytes: usize,
+    /// What the steps fetch for later; only AVX-512 does.
+    pub(super) ahead: Fetch,
 }
 
 /// A family of micro-kernels.
@@ -232,7 +231,8 @@ mod x86 {
                     // SAFETY: the caller's: `steps` lines of P panels and `steps` words of R rows are readable. A prefetch is a
                     // hint that faults nowhere.
                     unsafe {
-                        let ahead = block.ahead.wrapping_add(step * block.ahead_bytes);
+                        let rows = (step >> block.ahead.row_shift).wrapping_mul(block.ahead.skip);
+                        let ahead = block.ahead.at.wrapping_add(step * block.ahead.bytes).wrapping_add(rows);
                         _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
                         let mut b = [_mm512_setzero_si512(); P];
                         for (j, b) in b.iter_mut().enumerate() {

@@ -64,15 +64,70 @@ impl<'a> Operand<'a> {
         if i < self.outer && k < end { &self.data[i * self.stride + k..i * self.stride + end] } else { &[] }
     }
 
-    /// Everything from `k.0` up to `k.1` where that is one piece of memory; otherwise nothing.
-    pub(super) fn piece(&self, (start, end): (usize, usize)) -> &'a [f32] {
-        if self.k_major { &self.data[start * self.stride..end * self.stride] } else { &[] }
+    /// The memory of some outer indices and k, from the first up to the second of each.
+    pub(super) fn window(&self, outer: (usize, usize), k: (usize, usize)) -> Window<'a> {
+        let (rows, columns) = if self.k_major { (k, outer) } else { (outer, k) };
+        let end = columns.1.min(self.stride);
+        Window {
+            data: self.data,
+            first: rows.0 * self.stride + columns.0,
+            stride: self.stride,
+            width: end.saturating_sub(columns.0),
+            rows: rows.1.saturating_sub(rows.0),
+        }
     }
 
     /// Values of one `k` from outer index `i` on; empty beyond the operand. Only for `[k, outer]`.
     #[inline(always)]
     fn across(&self, i: usize, k: usize, end: usize) -> &'a [f32] {
         if i < self.outer && k < end { &self.data[k * self.stride + i..k * self.stride + self.outer] } else { &[] }
+    }
+}
+
+/// A rectangle of an operand's memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window<'a> {
+    data: &'a [f32],
+    first: usize,
+    stride: usize,
+    pub(super) width: usize,
+    pub(super) rows: usize,
+}
+
+impl Window<'_> {
+    /// The rows of the `i`-th of `count` about equal parts.
+    pub(super) fn part(self, i: usize, count: usize) -> Self {
+        let (start, end) = (self.rows * i / count, self.rows * (i + 1) / count);
+        Self { first: self.first + start * self.stride, rows: end - start, ..self }
+    }
+
+    /// What fetches it in `steps` steps.
+    pub(super) fn fetch(self, steps: usize) -> Fetch {
+        let at = self.data.as_ptr().wrapping_add(self.first).cast::<u8>();
+        // A power of two: a micro-kernel can afford a shift, no division.
+        let row_shift = (steps / self.rows.max(1)).max(1).ilog2();
+        let bytes = if self.rows == 0 { 0 } else { (self.width * size_of::<f32>()).div_ceil(1 << row_shift) };
+        let skip = (self.stride * size_of::<f32>()).wrapping_sub(bytes << row_shift);
+        Fetch { at, skip, row_shift, bytes }
+    }
+}
+
+/// Memory that is fetched meanwhile, row after row. It is only a hint: any address will do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fetch {
+    pub(super) at: *const u8,
+    /// Bytes from the end of a row to the next, wrapping.
+    pub(super) skip: usize,
+    /// The logarithm of the steps that a row takes.
+    pub(super) row_shift: u32,
+    /// Bytes a step.
+    pub(super) bytes: usize,
+}
+
+impl Fetch {
+    /// Fetches nothing but the line at `p`.
+    pub(super) fn nothing(p: *const Line) -> Self {
+        Self { at: p.cast(), skip: 0, row_shift: 0, bytes: 0 }
     }
 }
 

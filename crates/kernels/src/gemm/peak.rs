@@ -8,7 +8,7 @@ use simd::{Isa, Kernel, Simd};
 use crate::gemm::Precision;
 use crate::gemm::driver::Variant;
 use crate::gemm::micro::{Block, Micro, TILE_COLUMNS, TILE_ROWS, Tile};
-use crate::gemm::pack::{Line, WIDTH};
+use crate::gemm::pack::{Fetch, Line, WIDTH};
 
 /// FLOP/s of one thread (a multiply-add is two), the best of several short measurements. In f32: independent
 /// multiply-adds on registers. In bf16 where the machine multiplies it: the micro-kernel on operands in the L1 cache.
@@ -75,8 +75,7 @@ fn micro_kernel(variant: Variant) -> f64 {
             b: b.as_ptr(),
             panel_lines: STEPS,
             steps: STEPS,
-            ahead: b.as_ptr().cast(),
-            ahead_bytes: 0,
+            ahead: Fetch::nothing(b.as_ptr()),
         };
         // SAFETY: `a` holds 32 rows of the stride, `b` the panels; the variant was checked; the tiles are configured and
         // STEPS is a multiple of 16.
