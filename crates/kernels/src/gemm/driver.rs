@@ -1,7 +1,9 @@
-//! The driver of all products: tiles of the output are tasks, each packs its rows of the left operand and runs micro-kernels
-//! against packed panels of the right one.
+//! The driver of all products. With a right operand packed before, blocks of the output are tasks; each packs its rows of the
+//! left operand and runs micro-kernels against the panels of the right one. With both operands unpacked, each thread has one
+//! piece of the output and packs what that needs of both.
 //!
-//! Long sums are cut into chunks whose length depends on k alone; later chunks add to the output.
+//! Long sums are cut into chunks whose length depends on k alone; later chunks add to the output. While micro-kernels run,
+//! what will be packed next is fetched from memory.
 
 use std::cell::Cell;
 
@@ -15,8 +17,10 @@ use crate::pool::SendPtr;
 
 /// The longest chunk in steps: a block of the left operand and the panels of a micro-kernel stay in L2.
 const MAX_CHUNK_STEPS: usize = 1152;
-/// The same where a chunk of both operands is packed, which together should stay in L2.
+/// The same where both operands are packed by the chunk, which together should stay in L2.
 const MAX_UNPACKED_STEPS: usize = 256;
+/// There, sums of up to this many steps are not cut: one chunk costs less than two short ones.
+const MAX_WHOLE_STEPS: usize = 384;
 /// What packing a row or column costs, in multiply-adds of a step.
 const PACKING_COST: usize = 32;
 /// Columns of tasks come in this many panels, which micro-kernels of two and of three divide.
@@ -221,9 +225,10 @@ fn unpacked(
     if out.is_empty() {
         return;
     }
+    let max_steps = if variant.steps(a.k) <= MAX_WHOLE_STEPS { MAX_WHOLE_STEPS } else { MAX_UNPACKED_STEPS };
     let work = Work {
         variant,
-        chunks: Chunks::new(variant, a.k, MAX_UNPACKED_STEPS, target),
+        chunks: Chunks::new(variant, a.k, max_steps, target),
         upper,
         n: b.outer,
         epilogue: &Epilogue::default(),
