@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use engine::{EngineError, Options, PrecisionChoice, Preset, Request, Size, store};
+use engine::{EngineError, Options, PrecisionChoice, Preset, Request, Size, Start, store};
 use sampling::{Sampler, Schedule};
 
 /// Develops pictures from noise: generate, plan, train and verify on your own machine.
@@ -106,6 +106,15 @@ pub struct JobArgs {
     /// Number of pictures, 1 to 64.
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     pub count: u32,
+    /// Start from this picture instead of from noise alone: more like it, or what the prompt makes of it.
+    #[arg(long, value_name = "IMAGE")]
+    pub vary: Option<PathBuf>,
+    /// How far to go from the picture of --vary, 0.01 (hardly) to 1 (a new picture); takes as large a share of the steps.
+    #[arg(long, value_name = "X", default_value_t = 0.8, allow_negative_numbers = true, requires = "vary")]
+    pub strength: f32,
+    /// With --vary: draw only where this picture is white and keep what lies under black.
+    #[arg(long, value_name = "IMAGE", requires = "vary")]
+    pub mask: Option<PathBuf>,
     /// Steps by name: draft 8, standard 16, final 25.
     #[arg(long, value_enum, default_value_t = PresetArg::Final)]
     pub preset: PresetArg,
@@ -272,6 +281,12 @@ pub struct VerifyArgs {
     /// The model it was made with, if that is not the built-in one.
     #[arg(long, value_name = "NAME|PATH")]
     pub model: Option<String>,
+    /// The picture it was developed from, if there was one.
+    #[arg(long, value_name = "IMAGE")]
+    pub vary: Option<PathBuf>,
+    /// The mask it was drawn under, if there was one.
+    #[arg(long, value_name = "IMAGE", requires = "vary")]
+    pub mask: Option<PathBuf>,
     /// Threads [default: physical cores]; never changes a pixel.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub threads: Option<usize>,
@@ -312,14 +327,15 @@ pub enum PrecisionArg {
 }
 
 impl JobArgs {
-    /// The engine's request.
-    pub fn request(&self) -> Request {
+    /// The engine's request; opens the picture to start from.
+    pub fn request(&self) -> Result<Request, EngineError> {
         let preset = match self.preset {
             PresetArg::Draft => Preset::Draft,
             PresetArg::Standard => Preset::Standard,
             PresetArg::Final => Preset::Final,
         };
-        Request {
+        let open = |picture: &PathBuf| Start::open(picture, self.mask.as_deref(), self.strength);
+        Ok(Request {
             prompt: self.prompt.clone(),
             negative: self.negative.clone(),
             seed: self.seed,
@@ -330,7 +346,8 @@ impl JobArgs {
             schedule: self.schedule,
             size: self.size,
             count: self.count,
-        }
+            start: self.vary.as_ref().map(open).transpose()?,
+        })
     }
 }
 
@@ -364,7 +381,7 @@ mod tests {
         let steps = |args: &[&str]| {
             let args = ["calotype", "generate", "a cat"].iter().chain(args);
             match Cli::try_parse_from(args).unwrap().command {
-                Some(Command::Generate(generate)) => generate.job.request().steps,
+                Some(Command::Generate(generate)) => generate.job.request().unwrap().steps,
                 _ => unreachable!("generate was parsed"),
             }
         };

@@ -106,6 +106,32 @@ fn a_picture_with_its_recipe() {
 }
 
 #[test]
+fn a_picture_is_varied_and_painted_over() {
+    let room = Room::new();
+    assert_eq!(room.generate(&["a red house", "-o", "first.png"]).status.code(), Some(0));
+    let vary = ["a red house", "--vary", "first.png", "--strength", "0.4", "--seed", "3", "-o", "second.png"];
+    let output = room.generate(&vary);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    // A black mask keeps everything.
+    let pixels: Vec<u8> = [0, 0, 0, 255].repeat(64 * 64);
+    formats::picture::write(&room.path("mask.png"), 64, 64, &pixels, &[]).unwrap();
+    let keep = ["a tree", "--vary", "first.png", "--mask", "mask.png", "-o", "kept.png"];
+    assert_eq!(room.generate(&keep).status.code(), Some(0));
+    let pixels = |name: &str| formats::picture::read(&room.path(name)).unwrap().pixels;
+    assert_eq!(pixels("kept.png"), pixels("first.png"));
+    assert_ne!(pixels("second.png"), pixels("first.png"));
+
+    let verify = |more: &[&str]| room.run(&[&["verify", "second.png", "--model", "model.safetensors"], more].concat());
+    assert_eq!(verify(&["--vary", "first.png"]).status.code(), Some(0));
+    refused(&room, &verify(&[]), 1, "--vary");
+    refused(&room, &verify(&["--vary", "mask.png"]), 1, "another picture");
+    refused(&room, &room.generate(&["x", "--vary", "model.safetensors"]), 2, "vary");
+    refused(&room, &room.generate(&["x", "--vary", "first.png", "--strength", "0"]), 2, "strength");
+    refused(&room, &room.generate(&["x", "--strength", "0.5"]), 2, "--vary");
+    refused(&room, &room.generate(&["x", "--mask", "mask.png"]), 2, "--vary");
+}
+
+#[test]
 fn several_pictures_are_those_of_the_following_seeds() {
     let room = Room::new();
     let output = room.generate(&["a cat", "--seed", "5", "--count", "3", "--json", "-o", "cat.png"]);

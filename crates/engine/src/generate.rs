@@ -18,6 +18,7 @@ use crate::event::{CancelToken, Event, Preview};
 use crate::model::{Model, ModelInfo};
 use crate::options::{Options, PrecisionChoice};
 use crate::recipe::{RECIPE_VERSION, Recipe};
+use crate::start::Fitted;
 use crate::{EngineError, Request, Size};
 
 /// Planned graphs kept for the next request.
@@ -78,6 +79,16 @@ struct Conditions {
     lengths: Vec<f32>,
     /// `[items, width]` f32.
     pooled: Vec<f32>,
+}
+
+/// A request on its way.
+struct Job<'a> {
+    request: &'a Request,
+    size: Size,
+    conditions: Conditions,
+    /// The times that the sampler visits.
+    times: Vec<f32>,
+    start: Option<Fitted>,
 }
 
 /// The graph of one geometry, ready to execute; its output is called `x_hat`.
@@ -163,20 +174,31 @@ impl Engine {
         let size = request.size_for(self.info.config.patch, self.info.image_size)?;
         self.requests += 1;
         let (conditions, prompt_cut) = self.encode(request)?;
-        on_event(Event::Started { images: request.count, steps: request.steps, size, prompt_cut });
+        let job = Job {
+            request,
+            size,
+            conditions,
+            times: request.times(),
+            start: request.start.as_ref().map(|s| s.fit(size)),
+        };
+        let steps = job.times.len() as u32 - 1;
+        on_event(Event::Started { images: request.count, steps, size, prompt_cut });
         let mut images = Vec::with_capacity(request.count as usize);
         let together = pictures_together(&self.info.config, size, request.count);
         for first in (0..request.count as usize).step_by(together) {
             let group = together.min(request.count as usize - first);
-            let values = self.sample_group(request, size, &conditions, first, group, begin, on_event, cancel)?;
+            let values = self.sample_group(&job, first, group, begin, on_event, cancel)?;
             for (i, values) in values.chunks_exact(values.len() / group).enumerate() {
                 let index = (first + i) as u32;
                 let seed = request.seed + u64::from(index);
                 if !values.iter().all(|value| value.is_finite()) {
                     return Err(EngineError::NotANumber { seed });
                 }
-                let pixels = formats::picture::unpremultiply(values);
-                let image = Image { size, pixels, recipe: self.recipe(request, size, seed) };
+                let mut pixels = formats::picture::unpremultiply(values);
+                if let Some(start) = &job.start {
+                    start.restore(&mut pixels);
+                }
+                let image = Image { size, pixels, recipe: self.recipe(&job, seed) };
                 on_event(Event::Image { index, image: &image });
                 images.push(image);
             }
@@ -209,32 +231,37 @@ impl Engine {
     /// Samples pictures `first..first + group`; premultiplied RGBA in about [-1, 1], `[group, H, W, 4]`.
     fn sample_group(
         &mut self,
-        request: &Request,
-        size: Size,
-        conditions: &Conditions,
+        job: &Job<'_>,
         first: usize,
         group: usize,
         begin: Instant,
         on_event: &mut dyn FnMut(Event<'_>),
         cancel: &CancelToken,
     ) -> Result<Vec<f32>, EngineError> {
+        let Job { request, size, conditions, times, start } = job;
         let values = (size.width * size.height) as usize * self.info.config.channels;
         let mut noise = vec![0.0; group * values];
         for (i, noise) in noise.chunks_exact_mut(values).enumerate() {
             let seed = request.seed + (first + i) as u64;
             fill_normal(NoiseAddress { seed, image: 0, step: 0, purpose: Purpose::Initial }, noise);
+            if let Some(start) = start {
+                start.mix(noise);
+            }
         }
         let guidance = request.guidance();
-        let times = request.schedule.times(request.steps as usize);
         sample(
             request.sampler,
-            &times,
+            times,
             noise,
             &mut |z, t| {
                 if cancel.is_cancelled() {
                     return Err(EngineError::Cancelled);
                 }
-                self.predict(size, conditions, group, guidance, z, t)
+                let mut prediction = self.predict(*size, conditions, group, guidance, z, t)?;
+                if let Some(start) = start {
+                    prediction.chunks_exact_mut(values).for_each(|prediction| start.keep(prediction));
+                }
+                Ok(prediction)
             },
             &mut |step| {
                 for (i, values) in step.x_hat.chunks_exact(values).enumerate() {
@@ -243,7 +270,7 @@ impl Engine {
                         step: step.done as u32,
                         steps: step.steps as u32,
                         seconds: begin.elapsed().as_secs_f64(),
-                        preview: Preview { values, size },
+                        preview: Preview { values, size: *size },
                     });
                 }
                 if cancel.is_cancelled() { Err(EngineError::Cancelled) } else { Ok(()) }
@@ -331,7 +358,8 @@ impl Engine {
         Ok(((first - run).max(0.0), run))
     }
 
-    fn recipe(&self, request: &Request, size: Size, seed: u64) -> Recipe {
+    fn recipe(&self, job: &Job<'_>, seed: u64) -> Recipe {
+        let request = job.request;
         Recipe {
             recipe: RECIPE_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -343,7 +371,8 @@ impl Engine {
             guidance_interval: request.guidance_interval,
             sampler: request.sampler,
             schedule: request.schedule,
-            size,
+            size: job.size,
+            start: job.start.as_ref().map(Fitted::origin),
             model: self.info.name.clone(),
             model_sha256: self.model_sha256.clone(),
             text_encoder_sha256: self.encoder_sha256.clone(),

@@ -18,6 +18,7 @@ mod plan;
 mod rates;
 mod recipe;
 mod request;
+mod start;
 pub mod store;
 mod verify;
 
@@ -31,4 +32,5 @@ pub use plan::{Plan, plan};
 pub use rates::process_memory;
 pub use recipe::{RECIPE_VERSION, Recipe};
 pub use request::{MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_BYTES, MAX_SIDE, MAX_STEPS, MIN_SIDE, Preset, Request, Size};
+pub use start::{Origin, Start};
 pub use verify::{Verification, verify};

@@ -96,7 +96,7 @@ struct Job {
 fn price(request: &Request, model: &Model, size: Size, tokens: usize, rates: &Rates) -> Result<Job, EngineError> {
     let config = &model.info.config;
     let together = pictures_together(config, size, request.count);
-    let times = request.schedule.times(request.steps as usize);
+    let times = request.times();
     let guidance = request.guidance();
     let evaluations = request.sampler.evaluation_times(&times);
     let guided = evaluations.iter().filter(|t| guidance.is_guided(**t)).count();

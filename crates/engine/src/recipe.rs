@@ -6,7 +6,7 @@ use sampling::{Sampler, Schedule};
 use serde::{Deserialize, Serialize};
 
 use crate::options::PrecisionChoice;
-use crate::{EngineError, Request, Size};
+use crate::{EngineError, Origin, Request, Size};
 
 /// The version of the recipe's layout.
 pub const RECIPE_VERSION: u32 = 1;
@@ -36,6 +36,9 @@ pub struct Recipe {
     pub schedule: Schedule,
     /// Picture size.
     pub size: Size,
+    /// The picture it was developed from, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Origin>,
     /// The model's name.
     pub model: String,
     /// SHA-256 of the model's file.
@@ -49,7 +52,7 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The request for this one picture.
+    /// The request for this one picture, but for the picture it may have started from.
     pub fn request(&self) -> Request {
         Request {
             prompt: self.prompt.clone(),
@@ -62,6 +65,7 @@ impl Recipe {
             schedule: self.schedule,
             size: Some(self.size),
             count: 1,
+            start: None,
         }
     }
 
@@ -84,9 +88,10 @@ impl Recipe {
         if !self.negative.is_empty() {
             line += &format!("\nNegative prompt: {}", self.negative);
         }
+        let strength = self.start.as_ref().map_or(String::new(), |o| format!("Denoising strength: {}, ", o.strength));
         line += &format!(
-            "\nSteps: {}, Sampler: {}, Schedule type: {}, CFG scale: {}, Seed: {}, Size: {}, Model hash: {}, Model: {}, \
-             Version: Calotype {}",
+            "\nSteps: {}, Sampler: {}, Schedule type: {}, CFG scale: {}, Seed: {}, Size: {}, {strength}Model hash: {}, \
+             Model: {}, Version: Calotype {}",
             self.steps,
             self.sampler,
             self.schedule,
@@ -118,6 +123,7 @@ mod tests {
             sampler: Sampler::Heun,
             schedule: Schedule::Shifted(1.7),
             size: Size { width: 128, height: 64 },
+            start: None,
             model: "tiny".into(),
             model_sha256: "ab".repeat(32),
             text_encoder_sha256: "cd".repeat(32),

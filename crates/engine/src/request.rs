@@ -6,7 +6,7 @@ use std::str::FromStr;
 use sampling::{Guidance, Sampler, Schedule};
 use serde::{Deserialize, Serialize};
 
-use crate::EngineError;
+use crate::{EngineError, Start};
 
 /// Longest prompt in bytes, before tokenising.
 pub const MAX_PROMPT_BYTES: usize = 32 * 1024;
@@ -118,11 +118,14 @@ pub struct Request {
     pub sampler: Sampler,
     /// Which times are visited.
     pub schedule: Schedule,
-    /// Picture size; sides are multiples of the model's patch in 32..=256. Default: the size the
-    /// model was trained for.
+    /// Picture size; sides are multiples of the model's patch in 32..=256. Default: the size of the
+    /// picture to start from if the model can draw it, else the size the model was trained for.
     pub size: Option<Size>,
     /// Number of pictures, 1..=64.
     pub count: u32,
+    /// A picture to start from, and how far to go from it, 0.01..=1.
+    #[serde(skip)]
+    pub start: Option<Start>,
 }
 
 impl Default for Request {
@@ -138,6 +141,7 @@ impl Default for Request {
             schedule: Schedule::default(),
             size: None,
             count: 1,
+            start: None,
         }
     }
 }
@@ -156,6 +160,9 @@ impl Request {
         if let Schedule::Shifted(shift) = self.schedule {
             range("schedule", shift, 0.1, 10.0)?;
         }
+        if let Some(start) = &self.start {
+            range("strength", start.strength, 0.01, 1.0)?;
+        }
         if self.seed.checked_add(u64::from(self.count) - 1).is_none() {
             return Err(EngineError::field("seed", format!("{} + count - 1 is above {}", self.seed, u64::MAX)));
         }
@@ -164,7 +171,9 @@ impl Request {
 
     /// The size in pixels for a model with this patch and native side.
     pub fn size_for(&self, patch: usize, native: u32) -> Result<Size, EngineError> {
-        let size = self.size.unwrap_or(Size::square(native));
+        let fits = |side: u32| (MIN_SIDE..=MAX_SIDE).contains(&side) && (side as usize).is_multiple_of(patch);
+        let own = self.start.as_ref().map(Start::size).filter(|size| fits(size.width) && fits(size.height));
+        let size = self.size.or(own).unwrap_or(Size::square(native));
         for side in [size.width, size.height] {
             range("size", side, MIN_SIDE, MAX_SIDE)?;
             if !(side as usize).is_multiple_of(patch) {
@@ -172,6 +181,16 @@ impl Request {
             }
         }
         Ok(size)
+    }
+
+    /// The times that the sampler visits, falling to 0: from 1, or from the strength of the start.
+    pub fn times(&self) -> Vec<f32> {
+        let mut times = self.schedule.times(self.steps as usize);
+        if let Some(start) = &self.start {
+            times.retain(|&t| t < start.strength);
+            times.insert(0, start.strength);
+        }
+        times
     }
 
     /// Guidance scale and interval.

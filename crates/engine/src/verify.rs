@@ -8,7 +8,7 @@ use simd::Isa;
 use crate::event::{CancelToken, Event};
 use crate::options::Options;
 use crate::recipe::Recipe;
-use crate::{Engine, EngineError, Model, store};
+use crate::{Engine, EngineError, Model, Origin, Request, Start, store};
 
 /// The outcome of running a picture's recipe again.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,10 +29,12 @@ impl Verification {
 }
 
 /// Runs the recipe inside the picture at `path` again with the model it names (or the one given) and
-/// compares. The recipe's ISA and precision are used, so the machine must have them.
+/// compares. The recipe's ISA and precision are used, so the machine must have them. A picture that was developed from
+/// another needs that one as `start`; the strength is the recipe's.
 pub fn verify(
     path: &Path,
     model: Option<&str>,
+    start: Option<Start>,
     threads: Option<usize>,
     on_event: &mut dyn FnMut(Event<'_>),
     cancel: &CancelToken,
@@ -71,7 +73,8 @@ pub fn verify(
     if engine.text_encoder_sha256() != recipe.text_encoder_sha256 {
         return Err(wrong(format!("made with another text encoder, by version {}", recipe.version)));
     }
-    let images = engine.generate(&recipe.request(), on_event, cancel)?;
+    let request = Request { start: started_from(&recipe, start).map_err(wrong)?, ..recipe.request() };
+    let images = engine.generate(&request, on_event, cancel)?;
     let regenerated = images.first().map_or(&[][..], |image| &image.pixels);
     let different_pixels = picture
         .pixels
@@ -80,4 +83,25 @@ pub fn verify(
         .filter(|(before, after)| before != after)
         .count();
     Ok(Verification { recipe, different_pixels, pixels: picture.pixels.len() / 4 })
+}
+
+/// The start that a recipe names, if `given` is it; else what is wrong.
+fn started_from(recipe: &Recipe, given: Option<Start>) -> Result<Option<Start>, String> {
+    let (origin, mut start) = match (&recipe.start, given) {
+        (None, None) => return Ok(None),
+        (None, Some(_)) => return Err("it was not developed from another picture".into()),
+        (Some(_), None) => return Err("it was developed from another picture: name that one with --vary".into()),
+        (Some(origin), Some(start)) => (origin, start),
+    };
+    start.strength = origin.strength;
+    let Origin { picture_sha256, mask_sha256, .. } = start.fit(recipe.size).origin();
+    if picture_sha256 != origin.picture_sha256 {
+        return Err("it was developed from another picture than the one given".into());
+    }
+    match (&origin.mask_sha256, &mask_sha256) {
+        (wanted, given) if wanted == given => Ok(Some(start)),
+        (Some(_), None) => Err("it was drawn under a mask: name it with --mask".into()),
+        (None, Some(_)) => Err("it was drawn without a mask".into()),
+        _ => Err("it was drawn under another mask than the one given".into()),
+    }
 }

@@ -3,6 +3,7 @@
 
 use engine::{
     CancelToken, Engine, EngineError, Event, Image, Model, ModelInfo, Options, PrecisionChoice, Recipe, Request, Size,
+    Start,
 };
 use graph::Parameters;
 use models::jit;
@@ -186,7 +187,8 @@ fn files_round_trip_and_pictures_verify() {
 
     let picture = folder.path().join("out.png");
     std::fs::write(&picture, images[0].png().unwrap()).unwrap();
-    let verify = |path: &std::path::Path| engine::verify(path, Some(name), Some(1), &mut |_| {}, &CancelToken::new());
+    let verify =
+        |path: &std::path::Path| engine::verify(path, Some(name), None, Some(1), &mut |_| {}, &CancelToken::new());
     let outcome = verify(&picture).unwrap();
     assert!(outcome.is_equal());
     assert_eq!(outcome.recipe, images[0].recipe);
@@ -208,6 +210,64 @@ fn files_round_trip_and_pictures_verify() {
     }
     formats::picture::write(&picture, 1, 1, &[0; 4], &[]).unwrap();
     assert!(verify(&picture).unwrap_err().to_string().contains("no Calotype recipe"));
+}
+
+/// Writes a picture of 64 pixels a side and a mask whose right half is white; opens them as a start.
+fn start(folder: &std::path::Path, masked: bool, strength: f32) -> Start {
+    let (picture, mask) = (folder.join("start.png"), folder.join("mask.png"));
+    let pixel = |i: usize| [(i % 64 * 3) as u8, (i / 64 * 3) as u8, 90, (255 - i % 7) as u8];
+    let pixels: Vec<u8> = (0..64 * 64).flat_map(pixel).collect();
+    formats::picture::write(&picture, 64, 64, &pixels, &[]).unwrap();
+    let shade = |i: usize| if i % 64 < 32 { 0 } else { 255 };
+    let shades: Vec<u8> = (0..64 * 64).flat_map(|i| [shade(i), shade(i), shade(i), 255]).collect();
+    formats::picture::write(&mask, 64, 64, &shades, &[]).unwrap();
+    Start::open(&picture, masked.then_some(mask.as_path()), strength).unwrap()
+}
+
+#[test]
+fn pictures_are_developed_from_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = |masked, strength| Request { start: Some(start(folder.path(), masked, strength)), ..request() };
+    let mut engine = fresh(2, PrecisionChoice::Auto);
+    // Alone and together, with any number of threads.
+    for sampler in Sampler::ALL {
+        let request = Request { sampler, count: 3, ..from(true, 0.7) };
+        let images = draw(&mut engine, &request);
+        assert_eq!(draw(&mut fresh(1, PrecisionChoice::Auto), &request), images, "{sampler}");
+        assert_eq!(draw(&mut engine, &Request { seed: 6, count: 1, ..request.clone() })[0], images[1]);
+        // What the mask keeps is kept to the byte, also under nearly transparent pixels; the rest is drawn anew.
+        let original = formats::picture::read(&folder.path().join("start.png")).unwrap().pixels;
+        for (i, (old, new)) in original.chunks_exact(4).zip(images[0].pixels.chunks_exact(4)).enumerate() {
+            assert!(i % 64 >= 32 || old == new, "pixel {i}");
+        }
+        assert!(original.chunks_exact(4).zip(images[0].pixels.chunks_exact(4)).filter(|(a, b)| a != b).count() > 1500);
+    }
+    // All the noise is a new picture; little of it, a picture near the old one.
+    assert_eq!(draw(&mut engine, &from(false, 1.0))[0].pixels, draw(&mut engine, &request())[0].pixels);
+    assert_ne!(draw(&mut engine, &from(false, 0.5))[0].pixels, draw(&mut engine, &request())[0].pixels);
+    for bad in [0.0, -1.0, 1.1, f32::NAN] {
+        let error = engine.generate(&from(false, bad), &mut |_| {}, &CancelToken::new()).unwrap_err().to_string();
+        assert!(error.starts_with("strength"), "{error}");
+    }
+}
+
+#[test]
+fn a_developed_picture_verifies_with_what_it_came_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let (info, parameters) = tiny();
+    engine::model::write(&folder.path().join("model.safetensors"), &info, &parameters).unwrap();
+    let name = folder.path().to_str().unwrap();
+    let mut engine = Engine::new(&engine::store::open(name).unwrap(), &Options::default()).unwrap();
+    let request = Request { start: Some(start(folder.path(), true, 0.5)), ..request() };
+    let picture = folder.path().join("out.png");
+    std::fs::write(&picture, draw(&mut engine, &request)[0].png().unwrap()).unwrap();
+    let verify = |start| engine::verify(&picture, Some(name), start, Some(1), &mut |_| {}, &CancelToken::new());
+    // The strength is the recipe's.
+    assert!(verify(Some(start(folder.path(), true, 1.0))).unwrap().is_equal());
+    assert!(verify(None).unwrap_err().to_string().contains("--vary"));
+    assert!(verify(Some(start(folder.path(), false, 0.5))).unwrap_err().to_string().contains("--mask"));
+    let other = Start::open(&folder.path().join("mask.png"), Some(&folder.path().join("mask.png")), 0.5).unwrap();
+    assert!(verify(Some(other)).unwrap_err().to_string().contains("another picture"));
 }
 
 #[test]

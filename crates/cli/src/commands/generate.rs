@@ -11,7 +11,7 @@ use crate::report::{Reporter, UsageError, interrupt_token};
 
 /// Runs the command.
 pub fn run(args: &GenerateArgs, reporter: &Reporter) -> anyhow::Result<()> {
-    let request = args.job.request();
+    let request = args.job.request()?;
     request.validate()?;
     let options = args.job.run.options()?;
     check_output(&args.output)?;
@@ -22,7 +22,8 @@ pub fn run(args: &GenerateArgs, reporter: &Reporter) -> anyhow::Result<()> {
     let cancel = interrupt_token();
     let model = store::open(&args.job.model)?;
     let mut engine = Engine::new(&model, &options)?;
-    let bar = reporter.bar(u64::from(request.steps) * u64::from(request.count), "drawing");
+    let steps = request.times().len() as u64 - 1;
+    let bar = reporter.bar(steps * u64::from(request.count), "drawing");
     // The first failure inside an event ends the job; it is reported in place of the cancellation.
     let mut failure = None;
     let stop = engine::CancelToken::new();

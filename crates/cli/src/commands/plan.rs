@@ -7,7 +7,7 @@ use crate::report::Reporter;
 
 /// Runs the command.
 pub fn run(args: &PlanArgs, reporter: &Reporter) -> anyhow::Result<()> {
-    let request = args.job.request();
+    let request = args.job.request()?;
     request.validate()?;
     let options = args.job.run.options()?;
     let model = store::open(&args.job.model)?;

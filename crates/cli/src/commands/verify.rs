@@ -1,5 +1,6 @@
 //! `calotype verify`: the recipe inside a picture, and whether running it again gives the same pixels.
 
+use engine::Start;
 use serde_json::json;
 
 use crate::args::VerifyArgs;
@@ -7,7 +8,10 @@ use crate::report::{Reporter, interrupt_token};
 
 /// Runs the command; different pixels are a failure.
 pub fn run(args: &VerifyArgs, reporter: &Reporter) -> anyhow::Result<()> {
-    let outcome = engine::verify(&args.image, args.model.as_deref(), args.threads, &mut |_| {}, interrupt_token())?;
+    // The strength is the recipe's.
+    let start = args.vary.as_deref().map(|picture| Start::open(picture, args.mask.as_deref(), 1.0)).transpose()?;
+    let outcome =
+        engine::verify(&args.image, args.model.as_deref(), start, args.threads, &mut |_| {}, interrupt_token())?;
     let recipe = serde_json::to_value(&outcome.recipe)?;
     reporter.event(
         "verified",
