@@ -338,26 +338,6 @@ impl Engine {
         Ok(&mut self.executors[0])
     }
 
-    /// Seconds to plan and first run a geometry (beyond a run), and the median seconds of `runs` runs.
-    pub(crate) fn time(&mut self, geometry: Geometry, runs: usize) -> Result<(f64, f64), EngineError> {
-        self.executors.clear();
-        let begin = Instant::now();
-        let executor = &mut self.planned(geometry)?.executor;
-        executor.input_mut("text_lengths")?.fill(geometry.text_tokens as f32);
-        executor.run()?;
-        let first = begin.elapsed().as_secs_f64();
-        let mut seconds = Vec::with_capacity(runs);
-        for _ in 0..runs {
-            let begin = Instant::now();
-            executor.input_mut("t")?.fill(0.5);
-            executor.run()?;
-            seconds.push(begin.elapsed().as_secs_f64());
-        }
-        self.executors.clear();
-        let run = crate::rates::median(&mut seconds);
-        Ok(((first - run).max(0.0), run))
-    }
-
     fn recipe(&self, job: &Job<'_>, seed: u64) -> Recipe {
         let request = job.request;
         Recipe {

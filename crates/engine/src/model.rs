@@ -98,6 +98,8 @@ pub struct Model {
     pub info: ModelInfo,
     /// SHA-256 of the file, in hexadecimal; empty for weights that were never saved.
     pub sha256: String,
+    /// Seconds it took to open and digest the file.
+    pub open_seconds: f64,
     weights: Weights,
 }
 
@@ -125,7 +127,7 @@ impl Model {
         if !report.is_complete() {
             return Err(EngineError::Weights { file: file.name().to_owned(), report: Box::new(report) });
         }
-        Ok(Self { info, sha256: file.sha256(), weights: Weights::File(file) })
+        Ok(Self { info, sha256: file.sha256(), open_seconds: 0.0, weights: Weights::File(file) })
     }
 
     /// Takes weights in memory, such as those of a running training.
@@ -136,7 +138,7 @@ impl Model {
         if !report.is_complete() {
             return Err(EngineError::Weights { file: info.name, report: Box::new(report) });
         }
-        Ok(Self { info, sha256: String::new(), weights: Weights::Memory(parameters) })
+        Ok(Self { info, sha256: String::new(), open_seconds: 0.0, weights: Weights::Memory(parameters) })
     }
 
     /// Packs the weights that `graph` reads, one tensor at a time.

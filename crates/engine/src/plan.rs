@@ -57,15 +57,16 @@ pub fn plan(
     let tokens = text_tokens(request, model)?;
     let (rates, measured_now) = rates::load_or_measure(model, options, fresh)?;
     let job = price(request, model, size, tokens, &rates)?;
+    let load_seconds = model.open_seconds + rates.load_seconds;
     Ok(Plan {
         seconds: job.seconds,
-        load_seconds: rates.load_seconds,
+        load_seconds,
         peak_memory_bytes: rates.load_peak_bytes.max(rates.loaded_bytes + job.bytes),
         flops: job.flops,
         evaluations: job.evaluations,
         images: request.count,
         size,
-        cost: (job.seconds + rates.load_seconds) / 3600.0 * price_per_hour,
+        cost: (job.seconds + load_seconds) / 3600.0 * price_per_hour,
         price_per_hour,
         isa: isa.to_string(),
         precision: precision_name(precision),
@@ -119,7 +120,7 @@ fn price(request: &Request, model: &Model, size: Size, tokens: usize, rates: &Ra
             };
             let cost = Cost::new(&build_graph(config, geometry)?);
             let runs = groups * evaluations;
-            job.seconds += rates.setup_seconds + runs as f64 * rates.seconds(patches * geometry.batch, cost.flops);
+            job.seconds += rates.setup_seconds + runs as f64 * rates.seconds(patches, geometry.batch, cost.flops);
             job.flops += runs as f64 * cost.flops as f64;
             job.evaluations += runs;
             job.bytes += cost.arena_bytes;
@@ -127,6 +128,7 @@ fn price(request: &Request, model: &Model, size: Size, tokens: usize, rates: &Ra
         // State, predictions and a copy of each, in f32 [H, W, 4].
         job.bytes += if groups > 0 { 5 * 16 * pixels * group as u64 } else { 0 };
     }
+    job.seconds += rates.png_seconds_per_pixel * pixels as f64 * count as f64;
     job.bytes += 4 * pixels * count as u64;
     Ok(job)
 }

@@ -1,9 +1,10 @@
 //! How fast this machine runs this model: measured once on the model itself, then kept in the user's
 //! cache folder (`$XDG_CACHE_HOME/calotype` or `~/.cache/calotype`).
 //!
-//! A point is the seconds one evaluation takes a FLOP, by the number of image tokens in it (batch ·
-//! patches): small products run below the machine's peak. Between points the seconds a FLOP are
-//! interpolated over the logarithm of the tokens.
+//! A point is the seconds that one step of a real job takes a FLOP of its evaluation. Small products run below the
+//! machine's peak, and attention, which is slower, has a larger share in larger pictures: so there is a curve over the
+//! image tokens of an evaluation (batch · patches) for each of some picture sizes. Between points and between curves the
+//! seconds a FLOP are interpolated over the logarithm.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -12,17 +13,21 @@ use graph::cost::Cost;
 use models::jit::{self, Geometry};
 use serde::{Deserialize, Serialize};
 
+use crate::event::{CancelToken, Event};
 use crate::generate::build_graph;
-use crate::{Engine, EngineError, Model, Options, Request};
+use crate::{Engine, EngineError, Model, Options, Request, Size};
 
-/// Pictures a side (in pixels of 4 and 8 patches) and batches measured.
-const POINTS: [(usize, usize); 6] = [(4, 1), (4, 2), (8, 1), (8, 2), (8, 4), (8, 8)];
-/// Runs of a point; the median counts.
-const RUNS: usize = 5;
+/// What is measured: a picture's side in patches, and the evaluation's batches. An even batch is a guided one. The largest
+/// comes first, because a processor that idled takes a while to run at its speed.
+const CURVES: [(u32, &[u32]); 3] = [(16, &[1, 2]), (8, &[1, 2, 8]), (4, &[1, 2, 8, 16])];
+/// Steps of a measured job.
+const STEPS: u32 = 8;
 
 /// Speed at one number of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
+    /// Image tokens of one picture.
+    pub patches: f64,
     /// Image tokens in one evaluation.
     pub tokens: f64,
     /// Seconds a FLOP.
@@ -34,8 +39,10 @@ pub struct Point {
 pub struct Rates {
     /// What the measurement belongs to; anything else is measured again.
     pub key: String,
-    /// Speeds, by rising number of tokens.
+    /// Speeds, by rising number of patches, then of tokens.
     pub points: Vec<Point>,
+    /// Seconds to encode one pixel of a finished picture as PNG.
+    pub png_seconds_per_pixel: f64,
     /// Seconds to load and pack model and text encoder.
     pub load_seconds: f64,
     /// Seconds to encode the texts.
@@ -49,20 +56,28 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Seconds of one evaluation of `flops` FLOPs over `tokens` image tokens.
-    pub fn seconds(&self, tokens: usize, flops: u64) -> f64 {
-        interpolate(&self.points, tokens as f64) * flops as f64
+    /// Seconds of one evaluation of `flops` FLOPs over `batch` pictures of `patches` image tokens.
+    pub fn seconds(&self, patches: usize, batch: usize, flops: u64) -> f64 {
+        let (patches, tokens) = (patches as f64, (patches * batch) as f64);
+        let curves = self.points.chunk_by(|a, b| a.patches == b.patches);
+        let at_size: Vec<(f64, f64)> = curves
+            .map(|curve| {
+                let points: Vec<(f64, f64)> = curve.iter().map(|p| (p.tokens, p.seconds_per_flop)).collect();
+                (curve[0].patches, interpolate(&points, tokens))
+            })
+            .collect();
+        interpolate(&at_size, patches) * flops as f64
     }
 }
 
-/// Linear in the logarithm of the tokens, constant outside the points.
-fn interpolate(points: &[Point], tokens: f64) -> f64 {
-    let after = points.partition_point(|point| point.tokens < tokens);
+/// The value at `x` of a curve through `points`, which rise in x: linear in the logarithm of x, constant outside.
+fn interpolate(points: &[(f64, f64)], x: f64) -> f64 {
+    let after = points.partition_point(|point| point.0 < x);
     let at = |index: usize| points[index.min(points.len() - 1)];
     let (left, right) = (at(after.saturating_sub(1)), at(after));
-    let width = (right.tokens / left.tokens).ln();
-    let share = if width > 0.0 { ((tokens / left.tokens).ln() / width).clamp(0.0, 1.0) } else { 0.0 };
-    left.seconds_per_flop + share * (right.seconds_per_flop - left.seconds_per_flop)
+    let width = (right.0 / left.0).ln();
+    let share = if width > 0.0 { ((x / left.0).ln() / width).clamp(0.0, 1.0) } else { 0.0 };
+    left.1 + share * (right.1 - left.1)
 }
 
 /// The kept measurement for this model and these options, or a new one.
@@ -100,25 +115,68 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
     engine.text_tokens(&text)?;
     let text_seconds = begin.elapsed().as_secs_f64();
     let (load_peak_bytes, loaded_bytes) = process_memory();
-    let patch = model.info.config.patch;
-    let mut points = Vec::new();
-    let mut setups = Vec::new();
-    for (side, batch) in POINTS {
-        let geometry = Geometry { batch, height: side * patch, width: side * patch, text_tokens: 10 };
-        let flops = Cost::new(&build_graph(&model.info.config, geometry)?).flops;
-        let (setup, seconds) = engine.time(geometry, RUNS)?;
-        setups.push(setup);
-        points.push(Point { tokens: (side * side * batch) as f64, seconds_per_flop: seconds / flops as f64 });
-    }
-    let setup_seconds = median(&mut setups);
-    points.dedup_by(|b, a| {
-        let same = a.tokens == b.tokens;
-        if same {
-            a.seconds_per_flop = 0.5 * (a.seconds_per_flop + b.seconds_per_flop);
+    let patch = model.info.config.patch as u32;
+    let (mut points, mut setups, mut png) = (Vec::new(), Vec::new(), Vec::new());
+    for (side, batches) in CURVES {
+        for &batch in batches {
+            let guided = batch % 2 == 0;
+            let request = Request {
+                steps: STEPS,
+                count: if guided { batch / 2 } else { batch },
+                guidance: if guided { 2.0 } else { 1.0 },
+                guidance_interval: (0.0, 1.0),
+                size: Some(Size::square(side * patch)),
+                ..text.clone()
+            };
+            // Planning and first touch of memory, then the job as it runs from then on.
+            let first = job_seconds(&mut engine, &request, &mut png)?;
+            let again = [(); 3].map(|()| job_seconds(&mut engine, &request, &mut png));
+            let mut again = again.into_iter().collect::<Result<Vec<f64>, _>>()?;
+            let seconds = median(&mut again);
+            setups.push((first - seconds).max(0.0));
+            let side = side as usize;
+            let pixels = side * patch as usize;
+            let geometry = Geometry { batch: batch as usize, height: pixels, width: pixels, text_tokens: 10 };
+            let flops = Cost::new(&build_graph(&model.info.config, geometry)?).flops as f64;
+            let patches = (side * side) as f64;
+            points.push(Point {
+                patches,
+                tokens: patches * f64::from(batch),
+                seconds_per_flop: (seconds - text_seconds).max(0.0) / f64::from(STEPS) / flops,
+            });
         }
-        same
-    });
-    Ok(Rates { key, points, load_seconds, text_seconds, setup_seconds, load_peak_bytes, loaded_bytes })
+    }
+    points.sort_by(|a, b| a.tokens.total_cmp(&b.tokens));
+    points.sort_by(|a, b| a.patches.total_cmp(&b.patches));
+    let (setup_seconds, png_seconds_per_pixel) = (median(&mut setups), median(&mut png));
+    let rates = Rates {
+        key,
+        points,
+        load_seconds,
+        text_seconds,
+        setup_seconds,
+        png_seconds_per_pixel,
+        load_peak_bytes,
+        loaded_bytes,
+    };
+    Ok(rates)
+}
+
+/// Seconds of drawing a request, without the encoding of its pictures, whose seconds a pixel join `png`.
+fn job_seconds(engine: &mut Engine, request: &Request, png: &mut Vec<f64>) -> Result<f64, EngineError> {
+    let begin = Instant::now();
+    let mut encoding = 0.0;
+    let mut encode = |event: Event<'_>| {
+        if let Event::Image { image, .. } = event {
+            let begin = Instant::now();
+            std::hint::black_box(image.png().is_ok());
+            let seconds = begin.elapsed().as_secs_f64();
+            encoding += seconds;
+            png.push(seconds / f64::from(image.size.width * image.size.height));
+        }
+    };
+    engine.generate(request, &mut encode, &CancelToken::new())?;
+    Ok(begin.elapsed().as_secs_f64() - encoding)
 }
 
 /// The middle of some measurements.
@@ -168,10 +226,27 @@ mod tests {
 
     #[test]
     fn interpolation_is_linear_in_the_logarithm() {
-        let points = [(16.0, 4.0), (64.0, 2.0), (256.0, 1.0)]
-            .map(|(tokens, seconds_per_flop)| Point { tokens, seconds_per_flop });
+        let points = [(16.0, 4.0), (64.0, 2.0), (256.0, 1.0)];
         for (tokens, expected) in [(1.0, 4.0), (16.0, 4.0), (32.0, 3.0), (64.0, 2.0), (128.0, 1.5), (1e6, 1.0)] {
             assert!((interpolate(&points, tokens) - expected).abs() <= 1e-12, "{tokens}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_curves_of_their_own() {
+        let point = |patches, tokens, seconds_per_flop| Point { patches, tokens, seconds_per_flop };
+        let rates = Rates {
+            key: String::new(),
+            points: vec![point(16.0, 16.0, 4.0), point(16.0, 64.0, 2.0), point(64.0, 64.0, 6.0)],
+            png_seconds_per_pixel: 0.0,
+            load_seconds: 0.0,
+            text_seconds: 0.0,
+            setup_seconds: 0.0,
+            load_peak_bytes: 0,
+            loaded_bytes: 0,
+        };
+        for (patches, batch, expected) in [(16, 1, 4.0), (16, 2, 3.0), (16, 9, 2.0), (64, 3, 6.0), (32, 2, 4.0)] {
+            assert!((rates.seconds(patches, batch, 1) - expected).abs() <= 1e-12, "{patches} {batch}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Where models come from: the one built in, or a path to a model file or to a folder with one.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use formats::safetensors::File;
 
@@ -14,7 +15,10 @@ pub const MODEL_FILE: &str = "model.safetensors";
 
 /// Loads a model by name, or by path to a file or folder.
 pub fn open(name: &str) -> Result<Model, EngineError> {
-    Model::from_file(open_file(name)?)
+    let begin = Instant::now();
+    let mut model = Model::from_file(open_file(name)?)?;
+    model.open_seconds = begin.elapsed().as_secs_f64();
+    Ok(model)
 }
 
 /// What a model is, and whether its tensors fit, without loading them.
