@@ -81,6 +81,6 @@ pub struct Preview<'a> {
 impl Preview<'_> {
     /// Straight RGBA8, `[H, W, 4]`.
     pub fn pixels(&self) -> Vec<u8> {
-        formats::picture::unpremultiply(self.values)
+        crate::pixels::to_pixels(self.values)
     }
 }

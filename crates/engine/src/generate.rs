@@ -194,7 +194,7 @@ impl Engine {
                 if !values.iter().all(|value| value.is_finite()) {
                     return Err(EngineError::NotANumber { seed });
                 }
-                let mut pixels = formats::picture::unpremultiply(values);
+                let mut pixels = crate::pixels::to_pixels(values);
                 if let Some(start) = &job.start {
                     start.restore(&mut pixels);
                 }

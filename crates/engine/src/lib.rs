@@ -14,6 +14,7 @@ mod event;
 mod generate;
 pub mod model;
 mod options;
+mod pixels;
 mod plan;
 mod rates;
 mod recipe;
