@@ -4,6 +4,7 @@
 //! of every sum independent of the thread count. [`reference`](mod@reference) holds the plain scalar definition of each.
 
 pub mod attention;
+pub mod conv;
 pub mod cpu;
 pub mod elementwise;
 pub mod embed;

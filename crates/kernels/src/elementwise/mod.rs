@@ -6,6 +6,7 @@ mod activation;
 mod columns;
 mod combine;
 mod loss;
+mod pixels;
 mod pool;
 
 pub use activation::{gelu, gelu_backward, silu, silu_backward, swiglu, swiglu_backward};
@@ -15,4 +16,5 @@ pub use combine::{
     gated_add_backward, group_sum, multiply, scale,
 };
 pub use loss::{weighted_squared_error, weighted_squared_error_backward};
+pub use pixels::{PixelShape, pixel_shuffle, pixel_unshuffle};
 pub use pool::{mean_pool, mean_pool_backward};

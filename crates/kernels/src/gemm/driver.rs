@@ -33,7 +33,7 @@ const WANTED_TASKS: usize = 32;
 pub(super) struct Variant {
     pub(super) isa: Isa,
     pub(super) micro: Micro,
-    packer: Packer,
+    pub(super) packer: Packer,
     format: Format,
 }
 
@@ -194,7 +194,7 @@ fn mirror(variant: Variant, m: usize, out: &mut [f32]) {
     for first in (0..m).step_by(WIDTH) {
         let columns = (first, (first + WIDTH).min(m));
         let lines = &mut scratch[..first + WIDTH];
-        let above = Operand { data: out, stride: m, outer: m, k: m, k_major: false };
+        let above = Operand { data: out, stride: m, outer: m, k: m, k_major: false, patches: None };
         // SAFETY: `lines` holds the panels; a variant is made only for an instruction set that was detected (checked by the
         // callers in `gemm`).
         unsafe { variant.packer.right(&above, (0, first / WIDTH + 1), columns, WIDTH, lines.as_mut_ptr(), WIDTH) };

@@ -15,6 +15,7 @@ mod amx;
 mod driver;
 mod micro;
 mod pack;
+pub(crate) mod patches;
 mod peak;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use peak::measured_peak;
 use crate::Cpu;
 use driver::{Target, Variant};
 use pack::{Line, Operand, WIDTH};
+use patches::Patches;
 
 /// How operands of products are represented; accumulation and results are f32 in both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,13 +143,20 @@ fn variant(isa: Isa, precision: Precision) -> Variant {
 /// `data` as `[outer, k]`.
 fn rows(data: &[f32], outer: usize, k: usize) -> Operand<'_> {
     assert_eq!(data.len(), outer * k, "operand size");
-    Operand { data, stride: k, outer, k, k_major: false }
+    Operand { data, stride: k, outer, k, k_major: false, patches: None }
 }
 
 /// `data` as `[k, outer]`.
 fn columns(data: &[f32], k: usize, outer: usize) -> Operand<'_> {
     assert_eq!(data.len(), outer * k, "operand size");
-    Operand { data, stride: outer, outer, k, k_major: true }
+    Operand { data, stride: outer, outer, k, k_major: true, patches: None }
+}
+
+/// The matrix of `patches`, as the left operand or, with `k_major`, as the right one.
+fn patch_operand<'a>(patches: &'a Patches<'a>, k_major: bool) -> Operand<'a> {
+    let (pixels, length) = (patches.pixels(), patches.length());
+    let (outer, k) = if k_major { (length, pixels) } else { (pixels, length) };
+    Operand { data: patches.data, stride: length, outer, k, k_major, patches: Some(patches) }
 }
 
 /// `out = act(a · b + bias) + residual`; `a`: `[m, k] f32`, `out`: `[m, n] f32`.
@@ -155,10 +164,26 @@ fn columns(data: &[f32], k: usize, outer: usize) -> Operand<'_> {
 /// # Panics
 /// When a slice does not have the size of its shape.
 pub fn matmul(cpu: &Cpu, m: usize, a: &[f32], b: &PackedMatrix, epilogue: &Epilogue<'_>, out: &mut [f32]) {
-    assert_eq!(out.len(), m * b.n, "output size");
+    packed_product(cpu, &rows(a, m, b.k), b, epilogue, out);
+}
+
+/// `out = act(patches · b + bias) + residual`; `out`: `[pixels, n] f32`.
+pub(crate) fn patch_product(
+    cpu: &Cpu,
+    patches: &Patches<'_>,
+    b: &PackedMatrix,
+    epilogue: &Epilogue<'_>,
+    out: &mut [f32],
+) {
+    packed_product(cpu, &patch_operand(patches, false), b, epilogue, out);
+}
+
+fn packed_product(cpu: &Cpu, a: &Operand<'_>, b: &PackedMatrix, epilogue: &Epilogue<'_>, out: &mut [f32]) {
+    assert_eq!(a.k, b.k, "length of the sums");
+    assert_eq!(out.len(), a.outer * b.n, "output size");
     assert!(epilogue.bias.is_none_or(|bias| bias.len() == b.n), "bias size");
     assert!(epilogue.residual.is_none_or(|residual| residual.len() == out.len()), "residual size");
-    driver::product(cpu, b.variant, &rows(a, m, b.k), &b.lines, b.n, epilogue, out);
+    driver::product(cpu, b.variant, a, &b.lines, b.n, epilogue, out);
 }
 
 /// `dw = dyᵀ · x`: the gradient of a linear layer's weight. `dy`: `[m, n] f32`, `x`: `[m, k] f32`, `dw`: `[n, k] f32`.
@@ -206,6 +231,23 @@ fn gradient(
 ) {
     assert_eq!(dw.len(), n * k, "output size");
     driver::product_unpacked(cpu, variant(cpu.isa, precision), &columns(dy, m, n), &columns(x, m, k), target, dw);
+}
+
+/// `dw = dyᵀ · patches`, or with `add` that added to `dw`; `dy`: `[pixels, n] f32`, `dw`: `[n, length of a patch] f32`.
+pub(crate) fn patch_gradient(
+    cpu: &Cpu,
+    precision: Precision,
+    n: usize,
+    dy: &[f32],
+    patches: &Patches<'_>,
+    add: bool,
+    dw: &mut [f32],
+) {
+    let (pixels, length) = (patches.pixels(), patches.length());
+    assert_eq!(dw.len(), n * length, "output size");
+    let target = if add { Target::Add } else { Target::Replace };
+    let (dy, patches) = (columns(dy, pixels, n), patch_operand(patches, true));
+    driver::product_unpacked(cpu, variant(cpu.isa, precision), &dy, &patches, target, dw);
 }
 
 /// `out = a · b`; `a`: `[m, k] f32`, `b`: `[k, n] f32`, `out`: `[m, n] f32`.

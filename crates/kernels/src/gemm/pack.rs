@@ -8,6 +8,7 @@
 //!
 //! Positions beyond the operand are zero.
 
+use crate::gemm::patches::{self, Patches};
 use crate::gemm::round_to_bf16;
 
 /// Columns of a panel, rows of a transposed block, words of a line.
@@ -55,6 +56,9 @@ pub(super) struct Operand<'a> {
     pub(super) k: usize,
     /// False: `data` is `[outer, k]`. True: `data` is `[k, outer]`.
     pub(super) k_major: bool,
+    /// The matrix whose rows are patches, in place of `data`: as the left operand `[outer, k]`, as the right one
+    /// `[k, outer]`.
+    pub(super) patches: Option<&'a Patches<'a>>,
 }
 
 impl<'a> Operand<'a> {
@@ -67,6 +71,9 @@ impl<'a> Operand<'a> {
     /// The memory of some outer indices and k, from the first up to the second of each.
     pub(super) fn window(&self, outer: (usize, usize), k: (usize, usize)) -> Window<'a> {
         let (rows, columns) = if self.k_major { (k, outer) } else { (outer, k) };
+        if let Some(patches) = self.patches {
+            return patches.window(rows.0, rows.1);
+        }
         let end = columns.1.min(self.stride);
         Window {
             data: self.data,
@@ -94,7 +101,12 @@ pub(super) struct Window<'a> {
     pub(super) rows: usize,
 }
 
-impl Window<'_> {
+impl<'a> Window<'a> {
+    /// Rows `first..end` of `width` values each.
+    pub(super) fn of_rows(data: &'a [f32], first: usize, end: usize, width: usize) -> Self {
+        Self { data, first: first * width, stride: width, width, rows: end - first }
+    }
+
     /// The rows of the `i`-th of `count` about equal parts.
     pub(super) fn part(self, i: usize, count: usize) -> Self {
         let (start, end) = (self.rows * i / count, self.rows * (i + 1) / count);
@@ -132,7 +144,7 @@ impl Fetch {
 }
 
 /// Sixteen words at a time.
-trait Words: Copy {
+pub(super) trait Words: Copy {
     type V: Copy;
     const K_PER_STEP: usize;
     /// Sixteen steps of one outer index; missing values are zero.
@@ -195,7 +207,11 @@ unsafe fn left<W: Words>(
     dst: *mut u32,
     stride: usize,
 ) {
-    if a.k_major {
+    if let Some(patches) = a.patches {
+        debug_assert!(!a.k_major);
+        // SAFETY: the caller's; the bound on `stride` is checked there.
+        unsafe { patches::left(w, patches, first_row, rows, (k0, k1), steps, dst, stride) };
+    } else if a.k_major {
         for step in (0..steps).step_by(WIDTH) {
             let k = k0 + step * W::K_PER_STEP;
             for row in (0..rows).step_by(WIDTH) {
@@ -236,7 +252,11 @@ unsafe fn right<W: Words>(
     dst: *mut Line,
     panel_lines: usize,
 ) {
-    if b.k_major {
+    if let Some(patches) = b.patches {
+        debug_assert!(b.k_major);
+        // SAFETY: the caller's.
+        unsafe { patches::right(w, patches, (first_panel, end_panel), (k0, k1), steps, dst, panel_lines) };
+    } else if b.k_major {
         // Panels inside: each row of `b` is then read in one piece.
         for step in 0..steps {
             let k = k0 + step * W::K_PER_STEP;

@@ -2,17 +2,23 @@
 //! against, and what runs where no vector instructions are.
 
 mod attention;
+mod conv;
 mod elementwise;
 mod embed;
 pub mod gemm;
+mod group_norm;
 mod norm;
 mod optimise;
+mod pixels;
 
 pub use attention::*;
+pub use conv::*;
 pub use elementwise::*;
 pub use embed::*;
+pub use group_norm::*;
 pub use norm::*;
 pub use optimise::*;
+pub use pixels::*;
 
 /// f32 to f64.
 pub fn wide(x: &[f32]) -> Vec<f64> {
