@@ -238,9 +238,18 @@ pub(super) unsafe fn left<W: Words>(
                     unsafe { w.store(w.along_k(&[]), dst.add((k - k0) / W::K_PER_STEP)) };
                 }
                 let values = run.values(patches.data, valid - start, valid_end - start);
-                for (n, values) in values.chunks(per_vector).enumerate() {
+                // Whole vectors apart: their loads need no masks.
+                let vectors = values.chunks_exact(per_vector);
+                let rest = vectors.remainder();
+                let mut step = (valid - k0) / W::K_PER_STEP;
+                for values in vectors {
                     // SAFETY: as above.
-                    unsafe { w.store(w.along_k(values), dst.add((valid - k0) / W::K_PER_STEP + n * WIDTH)) };
+                    unsafe { w.store(w.along_k(values), dst.add(step)) };
+                    step += WIDTH;
+                }
+                if !rest.is_empty() {
+                    // SAFETY: as above.
+                    unsafe { w.store(w.along_k(rest), dst.add(step)) };
                 }
                 for k in (valid_end..end).step_by(per_vector) {
                     // SAFETY: as above.
@@ -283,11 +292,11 @@ pub(super) unsafe fn right<W: Words>(
     let length = patches.run_length();
     let mut buffers = [[0.0; WIDTH]; 2];
     let [buffer, second_buffer] = &mut buffers;
-    let mut pixel = patches.pixel(k0);
+    let mut next = patches.pixel(k0);
     for step in 0..steps {
         let k = k0 + step * W::K_PER_STEP;
-        let (pair, second) = (pixel, patches.after(pixel));
-        pixel = if W::K_PER_STEP == 2 { patches.after(second) } else { second };
+        let (pixel, second) = (next, patches.after(next));
+        next = if W::K_PER_STEP == 2 { patches.after(second) } else { second };
         let has_second = W::K_PER_STEP == 2 && k + 1 < k1;
         let mut panel = first_panel;
         let mut i = first_panel * WIDTH / length;
@@ -295,20 +304,41 @@ pub(super) unsafe fn right<W: Words>(
             while (i + 1) * length <= panel * WIDTH {
                 i += 1;
             }
-            let run = if k < k1 { patches.run(pair, i) } else { Run::PADDING };
+            let origin = i * length;
+            let run = if k < k1 { patches.run(pixel, i) } else { Run::PADDING };
             let second_run = if has_second { patches.run(second, i) } else { Run::PADDING };
-            let end = ((i + 1) * length).div_ceil(WIDTH).min(end_panel);
-            for panel in panel..end {
+            let both = if W::K_PER_STEP == 2 {
+                (run.valid.0.max(second_run.valid.0), run.valid.1.min(second_run.valid.1))
+            } else {
+                run.valid
+            };
+            let end = (origin + length).div_ceil(WIDTH).min(end_panel);
+            let whole = panel.max((origin + both.0).div_ceil(WIDTH));
+            let whole_end = end.min((origin + both.1) / WIDTH);
+            while panel < end {
+                // SAFETY: the caller's; a line holds 16 words.
+                let mut line = unsafe { dst.add((panel - first_panel) * panel_lines + step) };
+                if panel == whole && whole < whole_end {
+                    // Most panels: all values are in place.
+                    let (start, stop) = (whole * WIDTH - origin, whole_end * WIDTH - origin);
+                    let values = run.values(patches.data, start, stop);
+                    let others = if W::K_PER_STEP == 2 { second_run.values(patches.data, start, stop) } else { values };
+                    for (values, others) in values.chunks_exact(WIDTH).zip(others.chunks_exact(WIDTH)) {
+                        // SAFETY: the caller's, for the panels from `whole` up to `whole_end`.
+                        unsafe { w.store(w.across(values, others), line.cast()) };
+                        line = line.wrapping_add(panel_lines);
+                    }
+                    panel = whole_end;
+                    continue;
+                }
                 let column = panel * WIDTH;
-                let values = if k < k1 { patches.panel(pair, &run, i, column, buffer) } else { &[] };
+                let values = if k < k1 { patches.panel(pixel, &run, i, column, buffer) } else { &[] };
                 let others =
                     if has_second { patches.panel(second, &second_run, i, column, second_buffer) } else { &[] };
-                // SAFETY: the caller's; a line holds 16 words.
-                unsafe {
-                    w.store(w.across(values, others), dst.add((panel - first_panel) * panel_lines + step).cast());
-                }
+                // SAFETY: as above.
+                unsafe { w.store(w.across(values, others), line.cast()) };
+                panel += 1;
             }
-            panel = end;
         }
     }
 }
@@ -324,6 +354,9 @@ mod tests {
     use crate::gemm::driver::Variant;
     use crate::gemm::pack::Operand;
     use crate::gemm::{Precision, columns, patch_operand, rows};
+
+    /// What a buffer holds before: NaN.
+    const STALE: Line = Line([u32::MAX; WIDTH]);
 
     fn axis(input: usize, taps: usize, step: usize, before: isize, stretch: usize, between: Between) -> Axis {
         Axis { input, output: (input * stretch).div_ceil(step) + 1, taps, step, before, stretch, between }
@@ -382,7 +415,7 @@ mod tests {
                         let steps = variant.steps(end - start) + padding;
                         let stride = steps.next_multiple_of(WIDTH) + WIDTH;
                         let pack = |operand: &Operand<'_>| {
-                            let mut words = vec![Line::ZERO; m.next_multiple_of(WIDTH) * stride / WIDTH];
+                            let mut words = vec![STALE; m.next_multiple_of(WIDTH) * stride / WIDTH];
                             let (first, count) = (m / 3, m - m / 3);
                             // SAFETY: the rows rounded up to 16 fit, and the instruction set is available.
                             unsafe {
@@ -403,7 +436,7 @@ mod tests {
                     for (start, end, padding) in [(0, m, 0), (0, m, 16), (16.min(m), m, 1), (2.min(m), 9.min(m), 0)] {
                         let steps = variant.steps(end - start) + padding;
                         let pack = |operand: &Operand<'_>| {
-                            let mut lines = vec![Line::ZERO; (panels.1 - panels.0) * (steps + 1)];
+                            let mut lines = vec![STALE; (panels.1 - panels.0) * (steps + 1)];
                             // SAFETY: the steps of every panel fit, and the instruction set is available.
                             unsafe {
                                 let dst = lines.as_mut_ptr();
