@@ -1,19 +1,26 @@
-//! Sampling of a rectified flow: schedule, sampler, guidance and noise, four separate things.
+//! Sampling: schedule, sampler, parameterisation, guidance and noise, five separate things, for two families of models.
 //!
-//! Convention: `t` in [0, 1] is flow time, 0 = clean and 1 = noise;
-//! `z = (1 - t)·x + t·ε`; the network predicts the data `x̂(z, t)`; the flow's velocity is
-//! `dz/dt = ε - x = (z - x̂) / t`. Everything here works on flat `f32` slices and knows neither
-//! layouts nor devices; each element is treated alone, so batching never changes a bit.
+//! * Rectified flows: `t` in [0, 1] is flow time, 0 = clean and 1 = noise; `z = (1 - t)·x + t·ε`; the network predicts the
+//!   data `x̂(z, t)`; the flow's velocity is `dz/dt = ε - x = (z - x̂) / t`. See `schedule` and `sampler`.
+//! * Stable Diffusion models: `sigma` is the deviation of the noise, 0 = clean; `x = x0 + σ·ε`; `timestep` is the index
+//!   that the network was trained with. See `rng`.
+//!
+//! Everything here works on flat `f32` slices and knows neither layouts nor devices; each element is treated alone, so
+//! batching never changes a bit. (`guidance::rescale` looks at one whole picture.)
 
 #![forbid(unsafe_code)]
 
+mod elementary;
 pub mod guidance;
+mod names;
 pub mod noise;
+pub mod rng;
 pub mod sampler;
 pub mod schedule;
 
 pub use guidance::{Guidance, combine};
 pub use noise::{NoiseAddress, Purpose, fill_normal, fill_uniform, philox};
+pub use rng::{RandomSource, RandomStream};
 pub use sampler::{Predict, Sampler, Step, sample};
 pub use schedule::Schedule;
 
@@ -26,4 +33,14 @@ pub enum ParseError {
     /// No schedule has this name, or its shift is out of range.
     #[error("unknown schedule '{0}' (known: linear, shifted, shifted:X with X in 0.1..=10)")]
     Schedule(String),
+    /// No value of another enum has this name.
+    #[error("unknown {what} '{name}' (known: {known})")]
+    Name {
+        /// What was to be named.
+        what: &'static str,
+        /// The name, cut to 40 characters.
+        name: String,
+        /// The names there are, separated by commas.
+        known: String,
+    },
 }

@@ -8,6 +8,8 @@
 
 use simd::{Isa, Kernel, Simd};
 
+use crate::elementary::{ln, sin_cos_turns};
+
 /// What a stream of noise is for; streams of different purposes are independent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
@@ -140,50 +142,6 @@ fn box_muller(a: [u32; TOGETHER], b: [u32; TOGETHER]) -> ([f32; TOGETHER], [f32;
     (x, y)
 }
 
-/// Natural logarithm of `x` in (0, 1), normal numbers only; error below 1e-15.
-#[inline(always)]
-fn ln(x: f64) -> f64 {
-    const SERIES: [f64; 11] = {
-        let mut series = [0.0; 11];
-        let mut k = 0;
-        while k < 11 {
-            series[k] = 1.0 / (2 * k + 1) as f64;
-            k += 1;
-        }
-        series
-    };
-    let bits = x.to_bits();
-    let exponent = (bits >> 52) as i32 - 1023;
-    let mantissa = f64::from_bits((bits & 0x000F_FFFF_FFFF_FFFF) | 0x3FF0_0000_0000_0000);
-    let high = mantissa > std::f64::consts::SQRT_2;
-    let mantissa = if high { mantissa * 0.5 } else { mantissa };
-    let exponent = exponent + i32::from(high);
-    // ln m = 2 artanh s = 2 (s + s^3/3 + s^5/5 + ...), |s| <= 0.172.
-    let s = (mantissa - 1.0) / (mantissa + 1.0);
-    let s2 = s * s;
-    let sum = SERIES.iter().rev().fold(0.0, |sum, term| sum * s2 + term);
-    f64::from(exponent) * std::f64::consts::LN_2 + 2.0 * s * sum
-}
-
-/// Sine and cosine of `word / 2^32` turns; error below 1e-15.
-#[inline(always)]
-fn sin_cos_turns(word: u32) -> (f64, f64) {
-    // Nearest quarter turn, and the rest in [-1/8, 1/8) of a turn.
-    let quarter = word.wrapping_add(0x2000_0000) >> 30;
-    let rest = word.wrapping_sub(quarter << 30) as i32;
-    let x = f64::from(rest) * (std::f64::consts::TAU / 4_294_967_296.0);
-    let x2 = x * x;
-    // Taylor series by Horner's rule; |x| <= pi/4, so x^18/18! < 3e-18.
-    let (mut sin, mut cos) = (1.0, 1.0);
-    for k in [16.0, 14.0, 12.0, 10.0, 8.0, 6.0, 4.0, 2.0] {
-        sin = 1.0 - sin * x2 / (k * (k + 1.0));
-        cos = 1.0 - cos * x2 / (k * (k - 1.0));
-    }
-    sin *= x;
-    let (across, along) = if quarter & 1 == 0 { (sin, cos) } else { (cos, sin) };
-    (if quarter >= 2 { -across } else { across }, if (1..=2).contains(&quarter) { -along } else { along })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,17 +159,6 @@ mod tests {
             philox([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], 0x299f_31d0_a409_3822),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
-    }
-
-    #[test]
-    fn own_functions_agree_with_the_library() {
-        for word in (0..u32::MAX).step_by(1_234_567).chain([0, 1, u32::MAX, 1 << 29, 1 << 30, 1 << 31]) {
-            let u = (f64::from(word) + 0.5) / 4_294_967_296.0;
-            assert!((ln(u) - u.ln()).abs() <= 1e-14 * u.ln().abs().max(1e-2), "{word}");
-            let angle = f64::from(word) / 4_294_967_296.0 * std::f64::consts::TAU;
-            let (sin, cos) = sin_cos_turns(word);
-            assert!((sin - angle.sin()).abs() <= 2e-15 && (cos - angle.cos()).abs() <= 2e-15, "{word}");
-        }
     }
 
     #[test]
