@@ -3,7 +3,7 @@
 //! * Rectified flows: `t` in [0, 1] is flow time, 0 = clean and 1 = noise; `z = (1 - t)·x + t·ε`; the network predicts the
 //!   data `x̂(z, t)`; the flow's velocity is `dz/dt = ε - x = (z - x̂) / t`. See `schedule` and `sampler`.
 //! * Stable Diffusion models: `sigma` is the deviation of the noise, 0 = clean; `x = x0 + σ·ε`; `timestep` is the index
-//!   that the network was trained with. See `sigmas`, `prediction` and `rng`.
+//!   that the network was trained with. See `sigmas`, `prediction`, `sigma_samplers` and `rng`.
 //!
 //! Everything here works on flat `f32` slices and knows neither layouts nor devices; each element is treated alone, so
 //! batching never changes a bit. (`guidance::rescale` looks at one whole picture.)
@@ -18,6 +18,7 @@ pub mod prediction;
 pub mod rng;
 pub mod sampler;
 pub mod schedule;
+pub mod sigma_samplers;
 pub mod sigmas;
 
 pub use guidance::{Guidance, combine};
@@ -26,6 +27,7 @@ pub use prediction::Prediction;
 pub use rng::{RandomSource, RandomStream};
 pub use sampler::{Predict, Sampler, Step, sample};
 pub use schedule::Schedule;
+pub use sigma_samplers::{DrawNoise, SigmaSampler, SigmaStep, sample_sigmas};
 pub use sigmas::{BetaRise, Betas, DiscreteSigmas, SigmaError, SigmaSchedule};
 
 /// A name or a parameter that this crate does not know.
