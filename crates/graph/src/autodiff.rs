@@ -112,6 +112,16 @@ impl Tape<'_> {
         }
     }
 
+    /// Gradients of the bias and the residual of a product, which follow its x and weight.
+    fn epilogue(&mut self, inputs: &[Tensor], dy: Tensor, bias: bool, residual: bool) {
+        if bias && self.wanted(inputs[2]) {
+            self.emit(Op::ColumnSum, vec![dy], &inputs[2..3]);
+        }
+        if residual {
+            self.contribute(inputs[2 + usize::from(bias)], dy);
+        }
+    }
+
     fn node(&mut self, node: &Node) -> Result<(), AutodiffError> {
         let i = &node.inputs;
         if let Op::Split { .. } = node.op {
@@ -133,18 +143,30 @@ impl Tape<'_> {
                 if self.wanted(weight) {
                     self.emit(Op::LinearWeightGradient, vec![dy, x], &[weight]);
                 }
-                if *bias && self.wanted(i[2]) {
-                    self.emit(Op::ColumnSum, vec![dy], &[i[2]]);
+                self.epilogue(i, dy, *bias, *residual);
+            }
+            &Op::Conv2d { options, activation, bias, residual } => {
+                if activation != Activation::None {
+                    return Err(AutodiffError::NoGradient("a convolution with a fused activation".into()));
                 }
-                if *residual {
-                    self.contribute(i[2 + usize::from(*bias)], dy);
+                let (x, weight) = (i[0], i[1]);
+                if self.wanted(x) {
+                    self.emit(Op::Conv2dInputGradient { options }, vec![dy, weight], &[x]);
                 }
+                if self.wanted(weight) {
+                    self.emit(Op::Conv2dWeightGradient { options }, vec![dy, x], &[weight]);
+                }
+                self.epilogue(i, dy, bias, residual);
             }
             &Op::RmsNorm { eps, weight, modulation } => {
                 let inputs: Vec<Tensor> = i.iter().copied().chain([node.outputs[1], dy]).collect();
                 self.emit(Op::RmsNormBackward { eps, weight, modulation }, inputs, i);
             }
             &Op::LayerNorm { eps } => self.emit(Op::LayerNormBackward { eps }, vec![i[0], i[1], dy], i),
+            &Op::GroupNorm { groups, silu, .. } => {
+                let inputs: Vec<Tensor> = i.iter().copied().chain([node.outputs[1], dy]).collect();
+                self.emit(Op::GroupNormBackward { groups, silu }, inputs, i);
+            }
             Op::Add => {
                 self.contribute(i[0], dy);
                 self.contribute(i[1], dy);
@@ -191,6 +213,8 @@ impl Tape<'_> {
             Op::Embedding => self.emit(Op::EmbeddingBackward, vec![i[1], dy], &i[..1]),
             &Op::Patchify { patch } => self.emit(Op::Unpatchify { patch }, vec![dy], i),
             &Op::Unpatchify { patch } => self.emit(Op::Patchify { patch }, vec![dy], i),
+            &Op::PixelShuffle { factor } => self.emit(Op::PixelUnshuffle { factor }, vec![dy], i),
+            &Op::PixelUnshuffle { factor } => self.emit(Op::PixelShuffle { factor }, vec![dy], i),
             Op::Concat => {
                 let sizes = i.iter().map(|&t| self.shape(t).last().copied().unwrap_or(1)).collect();
                 self.emit(Op::Split { sizes }, vec![dy], i);

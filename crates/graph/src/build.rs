@@ -1,5 +1,7 @@
 //! Builder methods of [`Graph`], one per forward operation, with shape inference.
 
+mod pictures;
+
 use crate::graph::{Graph, MAX_OPERANDS, Role, Tensor};
 use crate::op::{MAX_SEGMENTS, SegmentColumns};
 use crate::shape::check;
@@ -55,15 +57,21 @@ impl Graph {
         check(op, self.shape(tensor) == shape, || format!("{shape:?}"), &[self.shape(tensor)])
     }
 
+    /// Weights of products are packed before a run, so nothing may compute them.
+    fn expect_parameter(&self, op: &str, weight: Tensor) -> Result<(), ShapeError> {
+        match self.tensors[weight.index()].role {
+            Role::Parameter(_) => Ok(()),
+            _ => Err(ShapeError::new(op, "a parameter as weight", "another tensor")),
+        }
+    }
+
     /// x `[.., K]`, weight `[N, K]`, bias `[N]` → `[.., N]`. Activations and residuals that follow are folded in by
     /// [`crate::fuse::fuse`].
     pub fn linear(&mut self, x: Tensor, weight: Tensor, bias: Option<Tensor>) -> Result<Tensor, ShapeError> {
         let (xs, ws) = (self.shape(x), self.shape(weight));
         let fits = ws.len() == 2 && last(xs) == ws[1];
         check("linear", fits, || "x [.., K] and weight [N, K]".into(), &[xs, ws])?;
-        if !matches!(self.tensors[weight.index()].role, Role::Parameter(_)) {
-            return Err(ShapeError::new("linear", "a parameter as weight", "another tensor"));
-        }
+        self.expect_parameter("linear", weight)?;
         let shape = with_last(xs, ws[0]);
         let mut inputs = vec![x, weight];
         if let Some(bias) = bias {

@@ -80,7 +80,7 @@ impl std::fmt::Display for Cost {
 /// Speeds of a machine, measured once.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
-    /// Matrix products, FLOP/s.
+    /// Matrix products and convolutions, FLOP/s.
     pub matmul_flops_per_s: f64,
     /// Attention, FLOP/s.
     pub attention_flops_per_s: f64,
@@ -96,9 +96,12 @@ pub fn estimate_seconds(cost: &Cost, rates: &Rates) -> f64 {
         .iter()
         .map(|(kind, c)| {
             let work = match kind {
-                OpKind::Linear | OpKind::LinearInputGradient | OpKind::LinearWeightGradient => {
-                    c.flops as f64 / rates.matmul_flops_per_s
-                }
+                OpKind::Linear
+                | OpKind::LinearInputGradient
+                | OpKind::LinearWeightGradient
+                | OpKind::Conv
+                | OpKind::ConvInputGradient
+                | OpKind::ConvWeightGradient => c.flops as f64 / rates.matmul_flops_per_s,
                 OpKind::Attention | OpKind::AttentionBackward => c.flops as f64 / rates.attention_flops_per_s,
                 _ => c.bytes as f64 / rates.bytes_per_s,
             };
@@ -116,10 +119,17 @@ fn flops(graph: &Graph, node: &Node) -> u64 {
         Op::Linear { .. } => 2 * len(o[0]) * last(i[0]),
         Op::LinearInputGradient => 2 * len(o[0]) * last(i[0]),
         Op::LinearWeightGradient => 2 * len(i[0]) * last(i[1]),
+        // Taps outside the picture count; zeros of a stretched dy and the sums of a doubled input do not: all three are the
+        // same products.
+        Op::Conv2d { .. } => 2 * len(o[0]) * patch(graph, i[1]),
+        Op::Conv2dInputGradient { .. } => 2 * len(i[0]) * patch(graph, i[1]),
+        Op::Conv2dWeightGradient { .. } => 2 * len(i[0]) * patch(graph, o[0]),
         Op::Attention { segments, .. } => 4 * len(o[0]) * keys(graph, node, segments),
         Op::AttentionBackward { segments, .. } => 10 * len(i[i.len() - 1]) * keys(graph, node, segments),
         Op::RmsNorm { .. } | Op::LayerNorm { .. } | Op::L2Normalize => 6 * len(o[0]),
         Op::RmsNormBackward { .. } | Op::LayerNormBackward { .. } | Op::L2NormalizeBackward => 12 * len(o[0]),
+        Op::GroupNorm { silu, .. } => (if *silu { 18 } else { 6 }) * len(o[0]),
+        Op::GroupNormBackward { silu, .. } => (if *silu { 28 } else { 12 }) * len(o[0]),
         Op::QkNormRotary { .. } => 8 * len(o[0]),
         Op::QkNormRotaryBackward { .. } => 16 * len(o[0]),
         Op::Silu | Op::Gelu | Op::Swiglu => 12 * len(o[0]),
@@ -134,11 +144,18 @@ fn flops(graph: &Graph, node: &Node) -> u64 {
         Op::Embedding
         | Op::Patchify { .. }
         | Op::Unpatchify { .. }
+        | Op::PixelShuffle { .. }
+        | Op::PixelUnshuffle { .. }
         | Op::Concat
         | Op::Split { .. }
         | Op::Reshape
         | Op::Fill { .. } => 0,
     }
+}
+
+/// Values that meet one filter of a convolution's weight: kh·kw·Ci.
+fn patch(graph: &Graph, weight: Tensor) -> u64 {
+    graph.shape(weight)[1..].iter().product::<usize>() as u64
 }
 
 /// Keys each query meets, all lengths full.
@@ -155,6 +172,7 @@ fn keys(graph: &Graph, node: &Node, segments: &[crate::op::SegmentColumns]) -> u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Conv2dOptions;
 
     #[test]
     fn a_linear_layer_is_priced() {
@@ -171,5 +189,30 @@ mod tests {
             Rates { matmul_flops_per_s: 1e9, attention_flops_per_s: 1e9, bytes_per_s: 1e9, per_node_overhead: 1e-6 };
         assert!((estimate_seconds(&cost, &rates) - (1536e-9 + 1e-6)).abs() < 1e-12);
         assert!(cost.to_string().contains("linear"));
+    }
+
+    #[test]
+    fn convolutions_and_their_gradients_are_priced_alike() {
+        let mut g = Graph::new();
+        let x = g.input("x", &[2, 4, 6, 3]).unwrap();
+        let (stem, w) = (g.parameter("stem", &[3, 1, 1, 3]).unwrap(), g.parameter("w", &[5, 3, 3, 3]).unwrap());
+        let x = g.conv2d(x, stem, None, Conv2dOptions::default()).unwrap();
+        let y = g.conv2d(x, w, None, Conv2dOptions { stride: 2, padding: [1; 4], ..Default::default() }).unwrap();
+        let target = g.input("target", &[2, 2, 3, 5]).unwrap();
+        let weight = g.input("weight", &[2]).unwrap();
+        let (loss, _) = g.weighted_squared_error(y, target, weight).unwrap();
+        crate::autodiff::gradients(&mut g, loss).unwrap();
+        let cost = Cost::new(&g);
+        let (stem, conv) = (2 * (2 * 4 * 6) * 3 * 3, 2 * (2 * 2 * 3) * 5 * (3 * 3 * 3));
+        assert_eq!(
+            cost.kind(OpKind::Conv),
+            KindCost { nodes: 2, flops: stem + conv, bytes: 4 * (144 + 9 + 144 + 144 + 135 + 60) }
+        );
+        // The picture itself is not learned.
+        assert_eq!(cost.kind(OpKind::ConvInputGradient).flops, conv);
+        assert_eq!(cost.kind(OpKind::ConvWeightGradient).flops, stem + conv);
+        let rates =
+            Rates { matmul_flops_per_s: 1.0, attention_flops_per_s: 1e30, bytes_per_s: 1e30, per_node_overhead: 0.0 };
+        assert!((estimate_seconds(&cost, &rates) - (2 * stem + 3 * conv) as f64).abs() < 1e-6);
     }
 }

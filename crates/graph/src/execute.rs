@@ -2,10 +2,11 @@
 
 use kernels::Cpu;
 use kernels::attention::{AttentionShape, Columns, Segment, SegmentTarget, Target, attention, attention_backward};
-use kernels::elementwise::{self as ew, GroupTable};
+use kernels::conv;
+use kernels::elementwise::{self as ew, GroupTable, PixelShape};
 use kernels::embed;
-use kernels::gemm::{self, Epilogue, PackedMatrix, Precision};
-use kernels::norm::{self, Modulation, ModulationGradient, Part, QkNorm, Rotary};
+use kernels::gemm::{self, Activation, Epilogue, PackedMatrix, Precision};
+use kernels::norm::{self, GroupNormShape, Modulation, ModulationGradient, Part, QkNorm, Rotary};
 use kernels::patchify::{PatchShape, patchify, unpatchify};
 
 use crate::graph::{Graph, MAX_OPERANDS, Node, Tensor};
@@ -50,13 +51,9 @@ pub(crate) fn execute(
     let last = |t: Tensor| graph.shape(t).last().copied().unwrap_or(1);
     let (i, o) = (&node.inputs, &node.outputs);
     match &node.op {
-        Op::Linear { activation, bias, residual } => {
+        &Op::Linear { activation, bias, residual } => {
             let weight = matrix.expect("construction resolved the weight");
-            let epilogue = Epilogue {
-                bias: bias.then_some(x[2]),
-                activation: *activation,
-                residual: residual.then_some(x[2 + usize::from(*bias)]),
-            };
+            let epilogue = epilogue(activation, bias, residual, x);
             gemm::matmul(cpu, x[0].len() / weight.k(), x[0], weight, &epilogue, o0);
         }
         Op::LinearInputGradient => {
@@ -67,6 +64,19 @@ pub(crate) fn execute(
             let (n, k) = (last(i[0]), last(i[1]));
             let product = if *adding { gemm::weight_gradient_add } else { gemm::weight_gradient };
             product(cpu, precision, x[0].len() / n, n, k, x[0], x[1], o0);
+        }
+        &Op::Conv2d { options, activation, bias, residual } => {
+            let weight = matrix.expect("construction resolved the weight");
+            let epilogue = epilogue(activation, bias, residual, x);
+            conv::conv2d(cpu, &options.shape(shape(i[0]), shape(i[1])), x[0], weight, &epilogue, o0);
+        }
+        Op::Conv2dInputGradient { options } => {
+            let weight = matrix.expect("construction resolved the weight");
+            conv::conv2d_input_gradient(cpu, &options.shape(shape(o[0]), shape(i[1])), x[0], weight, o0);
+        }
+        Op::Conv2dWeightGradient { options } => {
+            let gradient = if *adding { conv::conv2d_weight_gradient_add } else { conv::conv2d_weight_gradient };
+            gradient(cpu, precision, &options.shape(shape(i[1]), shape(o[0])), x[0], x[1], o0);
         }
         Op::ColumnSum => gemm::column_sum(cpu, x[0].len() / o0.len(), o0.len(), x[0], o0),
         &Op::RmsNorm { eps, weight, modulation } => {
@@ -89,6 +99,13 @@ pub(crate) fn execute(
         &Op::LayerNorm { eps } => norm::layer_norm(cpu, last(i[0]), x[0], x[1], x[2], eps, o0),
         &Op::LayerNormBackward { eps } => {
             norm::layer_norm_backward(cpu, last(i[0]), x[0], x[1], eps, x[2], o0, o1, o2);
+        }
+        &Op::GroupNorm { groups, eps, silu } => {
+            norm::group_norm(cpu, &group_norm_shape(shape(i[0]), groups), x[0], x[1], x[2], eps, silu, o0, o1);
+        }
+        &Op::GroupNormBackward { groups, silu } => {
+            let shape = group_norm_shape(shape(i[0]), groups);
+            norm::group_norm_backward(cpu, &shape, x[0], x[1], x[2], silu, x[3], x[4], o0, o1, o2);
         }
         Op::Add => match (x[0].is_empty(), x[1].is_empty()) {
             (true, _) => ew::add_assign(cpu, o0, x[1]),
@@ -156,6 +173,8 @@ pub(crate) fn execute(
         &Op::TimestepEmbedding { dim, max_period } => embed::timestep_embedding(cpu, dim, max_period, x[0], o0),
         &Op::Patchify { patch } => patchify(cpu, &patch_shape(shape(i[0]), patch), x[0], o0),
         &Op::Unpatchify { patch } => unpatchify(cpu, &patch_shape(shape(o[0]), patch), x[0], o0),
+        &Op::PixelShuffle { factor } => ew::pixel_shuffle(cpu, &pixel_shape(shape(o[0]), factor), x[0], o0),
+        &Op::PixelUnshuffle { factor } => ew::pixel_unshuffle(cpu, &pixel_shape(shape(i[0]), factor), x[0], o0),
         Op::Concat => {
             let width = last(o[0]);
             let mut offset = 0;
@@ -189,6 +208,10 @@ pub(crate) fn execute(
     Ok(())
 }
 
+fn epilogue<'a>(activation: Activation, bias: bool, residual: bool, x: &[&'a [f32]; MAX_OPERANDS]) -> Epilogue<'a> {
+    Epilogue { bias: bias.then_some(x[2]), activation, residual: residual.then_some(x[2 + usize::from(bias)]) }
+}
+
 fn per_item<'a>(d: usize, x: &[f32], scale: &'a [f32], shift: &'a [f32], items: usize) -> Modulation<'a> {
     Modulation { scale, shift, stride: d, rows_per_group: x.len() / d / items }
 }
@@ -199,6 +222,17 @@ fn group_table<'a>(d: usize, len: usize, table: &'a [f32]) -> GroupTable<'a> {
 
 fn patch_shape(image: &[usize], patch: usize) -> PatchShape {
     PatchShape { batch: image[0], height: image[1], width: image[2], channels: image[3], patch }
+}
+
+/// `fine`: `[B, H·r, W·r, C]`.
+fn pixel_shape(fine: &[usize], factor: usize) -> PixelShape {
+    PixelShape { batch: fine[0], height: fine[1] / factor, width: fine[2] / factor, channels: fine[3], factor }
+}
+
+/// `x`: `[B, .., C]`.
+fn group_norm_shape(x: &[usize], groups: usize) -> GroupNormShape {
+    let channels = x[x.len() - 1];
+    GroupNormShape { batch: x[0], pixels: x[1..x.len() - 1].iter().product(), channels, groups }
 }
 
 fn qk_norm<'a>(

@@ -303,7 +303,8 @@ fn step(
     }
     let gradient = |t: &Tensor| graph.gradients.iter().any(|(_, g)| g == t);
     let read = |t: &Tensor| graph.nodes.iter().any(|n| n.inputs.contains(t));
-    let adds = node.op == Op::LinearWeightGradient && node.outputs.iter().all(|t| gradient(t) && !read(t));
+    let can_add = matches!(node.op, Op::LinearWeightGradient | Op::Conv2dWeightGradient { .. });
+    let adds = can_add && node.outputs.iter().all(|t| gradient(t) && !read(t));
     Ok(Step { node: at, held: false, adds, inputs, cuts })
 }
 

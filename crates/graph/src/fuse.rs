@@ -1,10 +1,12 @@
-//! Fusion for inference: an activation or a residual addition that alone consumes a linear layer joins its epilogue.
+//! Fusion for inference: an activation or a residual addition that alone consumes a linear layer or a convolution joins its
+//! epilogue; a SiLU that alone consumes a group norm joins that.
 
 use crate::graph::{Graph, Node, Tensor};
 use crate::{Activation, Op, Role};
 
-/// Folds `linear → silu|gelu` and `linear → add` into single nodes. Outputs and gradients keep their names; intermediate
-/// tensors that disappear must not be read by the caller. For graphs without backward nodes.
+/// Folds `linear|conv2d → silu|gelu`, `linear|conv2d → add` and `group_norm → silu` into single nodes. Outputs
+/// and gradients keep their names; intermediate tensors that disappear must not be read by the caller. For graphs without
+/// backward nodes.
 pub fn fuse(graph: &Graph) -> Graph {
     let mut fused = graph.clone();
     let mut uses = vec![0usize; graph.tensors.len()];
@@ -14,7 +16,7 @@ pub fn fuse(graph: &Graph) -> Graph {
     let mut producer: Vec<Option<usize>> = vec![None; graph.tensors.len()];
     let mut nodes: Vec<Option<Node>> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
-        // The linear moves to the place of its consumer: the residual may be computed between the two.
+        // The product moves to the place of its consumer: the residual may be computed between the two.
         let merged = merge(node, &mut nodes, &producer, &uses);
         let node = merged.unwrap_or_else(|| node.clone());
         for output in &node.outputs {
@@ -27,34 +29,53 @@ pub fn fuse(graph: &Graph) -> Graph {
 }
 
 fn merge(node: &Node, nodes: &mut [Option<Node>], producer: &[Option<usize>], uses: &[usize]) -> Option<Node> {
-    let mut candidate = |tensor: Tensor, accepts: &dyn Fn(&Op) -> bool| -> Option<Node> {
-        let at = producer[tensor.index()]?;
-        let fits = uses[tensor.index()] == 1 && nodes[at].as_ref().is_some_and(|n| accepts(&n.op));
-        if fits { nodes[at].take() } else { None }
+    // Takes the node that computes `tensor` for this one alone, when its operation can be `widened`.
+    let mut take = |tensor: Tensor, widened: &dyn Fn(&Op) -> Option<Op>| -> Option<Node> {
+        let at = producer[tensor.index()].filter(|_| uses[tensor.index()] == 1)?;
+        let op = widened(&nodes[at].as_ref()?.op)?;
+        let mut taken = nodes[at].take()?;
+        taken.op = op;
+        taken.outputs[0] = node.outputs[0];
+        Some(taken)
     };
     match node.op {
-        Op::Silu | Op::Gelu => {
-            let plain = |op: &Op| matches!(op, Op::Linear { activation: Activation::None, residual: false, .. });
-            let linear = candidate(node.inputs[0], &plain)?;
-            let Op::Linear { bias, .. } = linear.op else { return None };
-            let activation = if node.op == Op::Silu { Activation::Silu } else { Activation::Gelu };
-            let op = Op::Linear { activation, bias, residual: false };
-            Some(Node { op, inputs: linear.inputs, outputs: node.outputs.clone() })
-        }
+        Op::Silu => take(node.inputs[0], &|op| with_activation(op, Activation::Silu)),
+        Op::Gelu => take(node.inputs[0], &|op| with_activation(op, Activation::Gelu)),
         Op::Add if node.inputs[0] != node.inputs[1] => {
-            let open = |op: &Op| matches!(op, Op::Linear { residual: false, .. });
-            let (linear, residual) = match candidate(node.inputs[0], &open) {
-                Some(linear) => (linear, node.inputs[1]),
-                None => (candidate(node.inputs[1], &open)?, node.inputs[0]),
+            let (mut product, residual) = match take(node.inputs[0], &with_residual) {
+                Some(product) => (product, node.inputs[1]),
+                None => (take(node.inputs[1], &with_residual)?, node.inputs[0]),
             };
-            let Op::Linear { activation, bias, .. } = linear.op else { return None };
-            let mut inputs = linear.inputs;
-            inputs.push(residual);
-            let op = Op::Linear { activation, bias, residual: true };
-            Some(Node { op, inputs, outputs: node.outputs.clone() })
+            product.inputs.push(residual);
+            Some(product)
         }
         _ => None,
     }
+}
+
+/// The operation followed by `function`, when one node can do both.
+fn with_activation(op: &Op, function: Activation) -> Option<Op> {
+    let mut op = op.clone();
+    match &mut op {
+        Op::Linear { activation, residual: false, .. } | Op::Conv2d { activation, residual: false, .. }
+            if *activation == Activation::None =>
+        {
+            *activation = function;
+        }
+        Op::GroupNorm { silu, .. } if function == Activation::Silu && !*silu => *silu = true,
+        _ => return None,
+    }
+    Some(op)
+}
+
+/// The operation with a residual added, when it takes one.
+fn with_residual(op: &Op) -> Option<Op> {
+    let mut op = op.clone();
+    match &mut op {
+        Op::Linear { residual, .. } | Op::Conv2d { residual, .. } if !*residual => *residual = true,
+        _ => return None,
+    }
+    Some(op)
 }
 
 /// Drops nodes none of whose outputs reach a named output or gradient.
@@ -87,6 +108,7 @@ pub fn prune(graph: &Graph) -> Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Conv2dOptions;
 
     #[test]
     fn activation_and_residual_join_the_linear() {
@@ -105,6 +127,32 @@ mod tests {
         assert_eq!(f.nodes()[1].op, Op::Linear { activation: Activation::None, bias: false, residual: true });
         assert_eq!(f.nodes()[1].inputs, [h, w, x]);
         assert_eq!(f.nodes()[1].outputs, [y]);
+    }
+
+    #[test]
+    fn convolutions_and_group_norms_take_what_follows() {
+        let mut g = Graph::new();
+        let x = g.input("x", &[2, 4, 4, 8]).unwrap();
+        let (w, b) = (g.parameter("w", &[8, 3, 3, 8]).unwrap(), g.parameter("b", &[8]).unwrap());
+        let options = Conv2dOptions { padding: [1; 4], ..Default::default() };
+        let h = g.group_norm(x, b, b, 2, 1e-5, false).unwrap();
+        let h = g.silu(h).unwrap();
+        let h = g.conv2d(h, w, Some(b), options).unwrap();
+        let h = g.silu(h).unwrap();
+        let y = g.conv2d(h, w, None, options).unwrap();
+        let y = g.add(x, y).unwrap();
+        // A group norm knows no GELU.
+        let n = g.group_norm(y, b, b, 2, 1e-5, false).unwrap();
+        let n = g.gelu(n).unwrap();
+        g.output("n", n).unwrap();
+        let f = fuse(&g);
+        assert_eq!(f.nodes().len(), 5);
+        assert_eq!(f.nodes()[0].op, Op::GroupNorm { groups: 2, eps: 1e-5, silu: true });
+        assert_eq!(f.nodes()[0].outputs.len(), 2);
+        let conv = |activation, bias, residual| Op::Conv2d { options, activation, bias, residual };
+        assert_eq!(f.nodes()[1].op, conv(Activation::Silu, true, false));
+        assert_eq!(f.nodes()[2].op, conv(Activation::None, false, true));
+        assert_eq!((&f.nodes()[2].inputs[..], &f.nodes()[2].outputs[..]), (&[h, w, x][..], &[y][..]));
     }
 
     #[test]

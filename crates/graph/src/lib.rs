@@ -6,8 +6,8 @@
 //! * simplified for inference ([`fuse::fuse`]),
 //! * priced ([`cost::Cost`]).
 //!
-//! Activations are f32; `[B, T, D]` for tokens and `[B, H, W, C]` for images. Weights are `[out, in]` and are packed once
-//! ([`PackedParameters`]) for the kernels in use. Nothing here opens a file.
+//! Activations are f32; `[B, T, D]` for tokens and `[B, H, W, C]` for images. Weights are `[out, in]`, those of
+//! convolutions `[out, kh, kw, in]`, and are packed once ([`PackedParameters`]) for the kernels in use. Nothing here opens a file.
 #![forbid(unsafe_code)]
 
 pub mod autodiff;
@@ -27,7 +27,7 @@ pub use crate::graph::{Graph, Node, Role, Tensor, TensorInfo};
 pub use build::{Columns, KeyValue, Modulation};
 pub use executor::{Executor, ExecutorError};
 pub use kernels::gemm::{Activation, Precision};
-pub use op::{Op, OpKind, QkParts, SegmentColumns};
+pub use op::{Conv2dOptions, Op, OpKind, QkParts, SegmentColumns};
 pub use packed::PackedParameters;
 pub use parameters::{Parameter, ParameterError, Parameters};
 pub use plan::{Lifetime, Plan, Slot};

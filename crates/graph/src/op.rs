@@ -1,5 +1,6 @@
 //! The operation set: coarse, each one kernel call. Optional operands are flags, in the order they are listed.
 
+use kernels::conv::ConvShape;
 use kernels::gemm::Activation;
 
 /// Which column blocks a [`Op::QkNormRotary`] tensor holds, each `heads · head_dim` wide.
@@ -35,6 +36,40 @@ pub struct SegmentColumns {
     pub lengths: bool,
 }
 
+/// What a convolution does besides its weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Conv2dOptions {
+    /// Pixels from one patch to the next, on both axes.
+    pub stride: usize,
+    /// Zeros around the (doubled) input: top, bottom, left, right.
+    pub padding: [usize; 4],
+    /// 2: the input is first doubled on both axes, each pixel repeated. 1: it is not.
+    pub upsample: usize,
+}
+
+impl Default for Conv2dOptions {
+    fn default() -> Self {
+        Self { stride: 1, padding: [0; 4], upsample: 1 }
+    }
+}
+
+impl Conv2dOptions {
+    /// The kernels' view of a convolution of x `[B, H, W, Ci]` with weight `[Co, kh, kw, Ci]`.
+    pub(crate) fn shape(&self, x: &[usize], weight: &[usize]) -> ConvShape {
+        ConvShape {
+            batch: x[0],
+            height: x[1],
+            width: x[2],
+            channels_in: weight[3],
+            channels_out: weight[0],
+            kernel: (weight[1], weight[2]),
+            stride: self.stride,
+            padding: self.padding,
+            upsample: self.upsample,
+        }
+    }
+}
+
 /// One operation of a graph. `inputs` and `outputs` of a node follow the order in the comments; `[x]` is present when the
 /// flag of that name is set.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,10 +77,15 @@ pub struct SegmentColumns {
 pub enum Op {
     /// x `[.., K]`, weight `[N, K]`, \[bias `[N]`\], \[residual `[.., N]`\] → activation(x·weightᵀ + bias) + residual.
     Linear { activation: Activation, bias: bool, residual: bool },
+    /// x `[B, H, W, Ci]`, weight `[Co, kh, kw, Ci]`, \[bias `[Co]`\], \[residual `[B, OH, OW, Co]`\] →
+    /// activation(x ∗ weight + bias) + residual.
+    Conv2d { options: Conv2dOptions, activation: Activation, bias: bool, residual: bool },
     /// x `[B, .., D]`, \[weight `[D]`\], \[scale `[B, D]`, shift `[B, D]`\] → y, rstd (one a row).
     RmsNorm { eps: f32, weight: bool, modulation: bool },
     /// x `[.., D]`, weight `[D]`, bias `[D]` → y.
     LayerNorm { eps: f32 },
+    /// x `[B, .., C]`, weight `[C]`, bias `[C]` → y, followed by SiLU when asked; mean and rstd `[B, groups, 2]`.
+    GroupNorm { groups: usize, eps: f32, silu: bool },
     /// a + b, same shape.
     Add,
     /// x + row, where the shape of row is a suffix of the shape of x.
@@ -74,6 +114,10 @@ pub enum Op {
     Patchify { patch: usize },
     /// `[B, N, p·p·C]` → `[B, H, W, C]`.
     Unpatchify { patch: usize },
+    /// `[B, H, W, C·r²]` → `[B, H·r, W·r, C]`, channels `c·r² + dy·r + dx` as in torch.
+    PixelShuffle { factor: usize },
+    /// `[B, H·r, W·r, C]` → `[B, H, W, C·r²]`.
+    PixelUnshuffle { factor: usize },
     /// Concatenates the last dimension of all inputs.
     Concat,
     /// Splits the last dimension into one output per size.
@@ -94,12 +138,18 @@ pub enum Op {
     LinearInputGradient,
     /// dy `[.., N]`, x `[.., K]` → dweight `[N, K]`.
     LinearWeightGradient,
+    /// dy `[B, OH, OW, Co]`, weight `[Co, kh, kw, Ci]` → dx `[B, H, W, Ci]`.
+    Conv2dInputGradient { options: Conv2dOptions },
+    /// dy `[B, OH, OW, Co]`, x `[B, H, W, Ci]` → dweight `[Co, kh, kw, Ci]`.
+    Conv2dWeightGradient { options: Conv2dOptions },
     /// dy → sum over rows, as long as the output (bias and broadcast gradients).
     ColumnSum,
     /// x, \[weight\], \[scale, shift\], rstd, dy → dx, \[dweight\], \[dscale, dshift\].
     RmsNormBackward { eps: f32, weight: bool, modulation: bool },
     /// x, weight, dy → dx, dweight, dbias.
     LayerNormBackward { eps: f32 },
+    /// x, weight, bias, statistics, dy → dx, dweight, dbias.
+    GroupNormBackward { groups: usize, silu: bool },
     /// gate, y, dout → dy, dgate.
     GatedAddBackward,
     /// x, dy → dx.
@@ -132,6 +182,12 @@ pub enum OpKind {
     LinearInputGradient,
     /// dW products.
     LinearWeightGradient,
+    /// Convolutions, forward.
+    Conv,
+    /// dX of convolutions.
+    ConvInputGradient,
+    /// dW of convolutions.
+    ConvWeightGradient,
     /// Column sums (bias gradients).
     ColumnSum,
     /// Attention forward.
@@ -156,10 +212,13 @@ pub enum OpKind {
 
 impl OpKind {
     /// Every kind, in reporting order.
-    pub const ALL: [OpKind; 13] = [
+    pub const ALL: [OpKind; 16] = [
         OpKind::Linear,
         OpKind::LinearInputGradient,
         OpKind::LinearWeightGradient,
+        OpKind::Conv,
+        OpKind::ConvInputGradient,
+        OpKind::ConvWeightGradient,
         OpKind::ColumnSum,
         OpKind::Attention,
         OpKind::AttentionBackward,
@@ -178,6 +237,9 @@ impl OpKind {
             OpKind::Linear => "linear",
             OpKind::LinearInputGradient => "linear_input_gradient",
             OpKind::LinearWeightGradient => "linear_weight_gradient",
+            OpKind::Conv => "conv",
+            OpKind::ConvInputGradient => "conv_input_gradient",
+            OpKind::ConvWeightGradient => "conv_weight_gradient",
             OpKind::ColumnSum => "column_sum",
             OpKind::Attention => "attention",
             OpKind::AttentionBackward => "attention_backward",
@@ -199,12 +261,18 @@ impl Op {
             Op::Linear { .. } => OpKind::Linear,
             Op::LinearInputGradient => OpKind::LinearInputGradient,
             Op::LinearWeightGradient => OpKind::LinearWeightGradient,
+            Op::Conv2d { .. } => OpKind::Conv,
+            Op::Conv2dInputGradient { .. } => OpKind::ConvInputGradient,
+            Op::Conv2dWeightGradient { .. } => OpKind::ConvWeightGradient,
             Op::ColumnSum => OpKind::ColumnSum,
             Op::Attention { .. } => OpKind::Attention,
             Op::AttentionBackward { .. } => OpKind::AttentionBackward,
             Op::QkNormRotary { .. } | Op::QkNormRotaryBackward { .. } => OpKind::QkNormRotary,
-            Op::RmsNorm { .. } | Op::LayerNorm { .. } | Op::L2Normalize => OpKind::Norm,
-            Op::RmsNormBackward { .. } | Op::LayerNormBackward { .. } | Op::L2NormalizeBackward => OpKind::NormBackward,
+            Op::RmsNorm { .. } | Op::LayerNorm { .. } | Op::GroupNorm { .. } | Op::L2Normalize => OpKind::Norm,
+            Op::RmsNormBackward { .. }
+            | Op::LayerNormBackward { .. }
+            | Op::GroupNormBackward { .. }
+            | Op::L2NormalizeBackward => OpKind::NormBackward,
             Op::Silu | Op::Gelu | Op::Swiglu | Op::SiluBackward | Op::GeluBackward | Op::SwigluBackward => {
                 OpKind::Activation
             }
@@ -213,6 +281,8 @@ impl Op {
             | Op::TimestepEmbedding { .. }
             | Op::Patchify { .. }
             | Op::Unpatchify { .. }
+            | Op::PixelShuffle { .. }
+            | Op::PixelUnshuffle { .. }
             | Op::Concat
             | Op::Split { .. }
             | Op::Reshape

@@ -1,25 +1,29 @@
 //! [`PackedParameters`]: the weights of a set of graphs as the kernels read them.
 //!
-//! A linear weight is packed once for the forward product, and once more for its input gradient when a graph has that node.
-//! Everything else (biases, norm weights, tables) stays f32. Nothing else is kept, so a checkpoint can be dropped after packing.
+//! A weight of products (linear layers, convolutions) is packed once for the forward product, and once more for its input
+//! gradient when a graph has that node. Pictures of every size read the same packed weight. Everything else (biases, norm
+//! weights, tables) stays f32. Nothing else is kept, so a checkpoint can be dropped after packing.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{RwLock, RwLockReadGuard};
 
 use kernels::Cpu;
+use kernels::conv::{ConvShape, pack_transposed_weight};
 use kernels::gemm::{Layout, PackedMatrix, Precision};
 
 use crate::graph::{Graph, Role, Tensor};
-use crate::{Op, ParameterError, Parameters};
+use crate::{Conv2dOptions, Op, ParameterError, Parameters};
 
 /// How a node reads a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// `[K, N]` operand of a forward product.
+    /// `[K, N]` operand of a forward product; a convolution's K is kh·kw·Ci.
     Forward,
     /// `[N, K]` operand of an input gradient.
     Backward,
+    /// Flipped and transposed, the operand of a convolution's input gradient. Doubling its input sums weights.
+    Flipped { upsample: usize },
     /// Plain f32.
     Plain,
 }
@@ -29,6 +33,8 @@ struct Entry {
     shape: Vec<usize>,
     forward: Option<usize>,
     backward: Option<usize>,
+    /// For each upsampling, from 1.
+    flipped: [Option<usize>; 2],
     plain: Option<usize>,
 }
 
@@ -105,8 +111,14 @@ impl PackedParameters {
                 store.matrices.len() - 1
             };
             match kind {
-                Use::Forward if entry.forward.is_none() => entry.forward = Some(matrix(shape[1], shape[0], store)),
+                Use::Forward if entry.forward.is_none() => {
+                    entry.forward = Some(matrix(shape[1..].iter().product(), shape[0], store));
+                }
                 Use::Backward if entry.backward.is_none() => entry.backward = Some(matrix(shape[0], shape[1], store)),
+                Use::Flipped { upsample } if entry.flipped[upsample - 1].is_none() => {
+                    let conv = any_picture(shape, upsample);
+                    entry.flipped[upsample - 1] = Some(matrix(conv.transposed_patch(), conv.channels_in, store));
+                }
                 Use::Plain if entry.plain.is_none() => {
                     store.plain.push(Vec::new());
                     entry.plain = Some(store.plain.len() - 1);
@@ -124,12 +136,18 @@ impl PackedParameters {
             let found = format!("{} values", data.len());
             return Err(ParameterError::Shape { name: name.into(), expected: entry.shape.clone(), found });
         }
-        // weight [N, K]: the forward operand [K, N] is its transpose, the backward operand [N, K] the weight itself.
+        // weight [N, K] or [Co, kh, kw, Ci]: the forward operand [K, N] is its transpose, the backward operand [N, K] the
+        // weight itself.
         if let Some(i) = entry.forward {
             store.matrices[i].pack(&self.cpu, &data, Layout::NK);
         }
         if let Some(i) = entry.backward {
             store.matrices[i].pack(&self.cpu, &data, Layout::KN);
+        }
+        for (i, upsample) in entry.flipped.iter().zip(1..) {
+            if let Some(i) = *i {
+                pack_transposed_weight(&self.cpu, &any_picture(&entry.shape, upsample), &data, &mut store.matrices[i]);
+            }
         }
         if let Some(i) = entry.plain {
             match data {
@@ -178,16 +196,23 @@ impl PackedParameters {
         match kind {
             Use::Forward => entry.forward,
             Use::Backward => entry.backward,
+            Use::Flipped { upsample } => entry.flipped[upsample - 1],
             Use::Plain => entry.plain,
         }
     }
 }
 
+/// Packing reads a convolution's kernel, channels and upsampling only, so the smallest picture stands for all.
+fn any_picture(weight: &[usize], upsample: usize) -> ConvShape {
+    Conv2dOptions { upsample, ..Conv2dOptions::default() }.shape(&[1, weight[1], weight[2], weight[3]], weight)
+}
+
 /// How input `position` of an operation is read.
 pub(crate) fn use_of(op: &Op, position: usize) -> Use {
     match (op, position) {
-        (Op::Linear { .. }, 1) => Use::Forward,
+        (Op::Linear { .. } | Op::Conv2d { .. }, 1) => Use::Forward,
         (Op::LinearInputGradient, 1) => Use::Backward,
+        (Op::Conv2dInputGradient { options }, 1) => Use::Flipped { upsample: options.upsample },
         _ => Use::Plain,
     }
 }

@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
-use graph::{Executor, Graph, Modulation, PackedParameters, Parameters, Precision, QkParts, ShapeError, Tensor};
+use graph::{Conv2dOptions, Executor, Graph, Modulation, PackedParameters, Parameters};
+use graph::{Precision, QkParts, ShapeError, Tensor};
 use kernels::attention::{AttentionShape, Columns, Segment};
-use kernels::elementwise::GroupTable;
-use kernels::norm::{Part, QkNorm, Rotary};
+use kernels::conv::ConvShape;
+use kernels::elementwise::{GroupTable, PixelShape};
+use kernels::norm::{GroupNormShape, Part, QkNorm, Rotary};
 use kernels::patchify::PatchShape;
 use kernels::reference::{self, wide};
 use kernels::{Cpu, norm};
@@ -206,6 +208,52 @@ fn lookups_patches_and_pooling() {
     let want: Vec<f64> =
         (0..2).flat_map(|r| [x[0][r * 3 + 2], x[1][r * 5], x[1][r * 5 + 1], x[1][r * 5 + 2]]).map(f64::from).collect();
     same("concat, split", &y, &want);
+}
+
+#[test]
+fn pictures() {
+    let options = Conv2dOptions { stride: 2, padding: [1, 2, 0, 1], upsample: 2 };
+    let (x, y) = run(|g| {
+        let (x, w, b) = (g.input("x", &[2, 3, 4, 2])?, g.parameter("w", &[5, 3, 2, 2])?, g.parameter("b", &[5])?);
+        g.conv2d(x, w, Some(b), options)
+    });
+    let shape = ConvShape {
+        batch: 2,
+        height: 3,
+        width: 4,
+        channels_in: 2,
+        channels_out: 5,
+        kernel: (3, 2),
+        stride: 2,
+        padding: [1, 2, 0, 1],
+        upsample: 2,
+    };
+    let bias = wide(&x[2]);
+    let plain = reference::conv2d(&shape, &wide(&x[0]), &wide(&x[1]));
+    let want: Vec<f64> = plain.iter().enumerate().map(|(i, y)| y + bias[i % 5]).collect();
+    same("conv2d", &y, &want);
+
+    for silu in [false, true] {
+        let (x, y) = run(|g| {
+            let (x, w, b) = (g.input("x", &[2, 3, 4, 6])?, g.parameter("w", &[6])?, g.parameter("b", &[6])?);
+            g.group_norm(x, w, b, 3, EPS, silu)
+        });
+        let shape = GroupNormShape { batch: 2, pixels: 12, channels: 6, groups: 3 };
+        let (w, b) = (wide(&x[1]), wide(&x[2]));
+        same("group_norm", &y, &reference::group_norm(&shape, &wide(&x[0]), &w, &b, EPS.into(), silu).0);
+    }
+
+    let shape = PixelShape { batch: 2, height: 2, width: 3, channels: 2, factor: 3 };
+    let (x, y) = run(|g| {
+        let x = g.input("x", &[2, 2, 3, 18])?;
+        g.pixel_shuffle(x, 3)
+    });
+    same("pixel_shuffle", &y, &reference::pixel_shuffle(&shape, &wide(&x[0])));
+    let (x, y) = run(|g| {
+        let x = g.input("x", &[2, 6, 9, 2])?;
+        g.pixel_unshuffle(x, 3)
+    });
+    same("pixel_unshuffle", &y, &reference::pixel_unshuffle(&shape, &wide(&x[0])));
 }
 
 #[test]
