@@ -251,9 +251,12 @@ pub struct EvalArgs {
     /// The training configuration with the data [default: config.toml beside the model].
     #[arg(long, value_name = "CONFIG.toml")]
     pub config: Option<PathBuf>,
-    /// Where the sheet goes [default: sheet.png].
-    #[arg(short, long, value_name = "OUT.png")]
+    /// Where the sheet goes [default: sheet.png]; for `full`, the folder of the report [default: evaluation].
+    #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
+    /// Prompts of each group of the full suite, 2 to 1000.
+    #[arg(long, value_name = "N", default_value_t = 96, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub questions: u32,
     /// How to run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -300,8 +303,11 @@ pub struct VerifyArgs {
 pub enum Suite {
     /// Training loss on every split of the data, with true and with shuffled captions.
     HeldOut,
-    /// One picture for each of the sample prompts, on one sheet.
+    /// One picture for each of the fixed prompts, on one sheet.
     Sheet,
+    /// Everything: retrieval, style, colour, copies, diversity at 1 to 25 steps, beside real and shuffled pictures. Trains
+    /// a judge first if the data has none.
+    Full,
 }
 
 /// A preset's name.

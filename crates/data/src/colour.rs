@@ -104,6 +104,62 @@ pub(crate) fn distance(a: Lab, b: Lab) -> f32 {
     a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f32>().sqrt()
 }
 
+/// The CIEDE2000 colour difference (Sharma, Wu and Dalal, "The CIEDE2000 color-difference formula", 2005), all weights 1.
+pub(crate) fn delta_e2000(a: Lab, b: Lab) -> f32 {
+    let [[l1, a1, b1], [l2, a2, b2]] = [a, b].map(|lab| lab.map(f64::from));
+    let seven = |c: f64| (c.powi(7) / (c.powi(7) + 25f64.powi(7))).sqrt();
+    let mean_c = 0.5 * (a1.hypot(b1) + a2.hypot(b2));
+    let stretch = 1.5 - 0.5 * seven(mean_c);
+    let (a1, a2) = (a1 * stretch, a2 * stretch);
+    let (c1, c2) = (a1.hypot(b1), a2.hypot(b2));
+    let hue = |a: f64, b: f64| if a == 0.0 && b == 0.0 { 0.0 } else { b.atan2(a).to_degrees().rem_euclid(360.0) };
+    let (h1, h2) = (hue(a1, b1), hue(a2, b2));
+    let grey = c1 * c2 == 0.0;
+    let turn = match h2 - h1 {
+        _ if grey => 0.0,
+        d if d > 180.0 => d - 360.0,
+        d if d < -180.0 => d + 360.0,
+        d => d,
+    };
+    let mean_h = match h1 + h2 {
+        sum if grey => sum,
+        sum if (h1 - h2).abs() <= 180.0 => 0.5 * sum,
+        sum if sum < 360.0 => 0.5 * (sum + 360.0),
+        sum => 0.5 * (sum - 360.0),
+    };
+    let (dl, dc) = (l2 - l1, c2 - c1);
+    let dh = 2.0 * (c1 * c2).sqrt() * (0.5 * turn).to_radians().sin();
+    let (mean_l, mean_c) = (0.5 * (l1 + l2), 0.5 * (c1 + c2));
+    let cos = |degrees: f64| degrees.to_radians().cos();
+    let t = 1.0 - 0.17 * cos(mean_h - 30.0) + 0.24 * cos(2.0 * mean_h) + 0.32 * cos(3.0 * mean_h + 6.0)
+        - 0.20 * cos(4.0 * mean_h - 63.0);
+    let l50 = (mean_l - 50.0).powi(2);
+    let sl = 1.0 + 0.015 * l50 / (20.0 + l50).sqrt();
+    let (sc, sh) = (1.0 + 0.045 * mean_c, 1.0 + 0.015 * mean_c * t);
+    let rotation = 30.0 * (-((mean_h - 275.0) / 25.0).powi(2)).exp();
+    let rt = -2.0 * seven(mean_c) * (2.0 * rotation).to_radians().sin();
+    let (l, c, h) = (dl / sl, dc / sc, dh / sh);
+    (l * l + c * c + h * h + rt * c * h).max(0.0).sqrt() as f32
+}
+
+/// The share, in `0..=1`, of the covered area of a square picture (premultiplied RGBA bytes) whose colour is within a
+/// CIEDE2000 difference of 20 of the colour called `name`; none for an unknown name or an empty picture.
+pub fn share_of_colour(pixels: &[u8], name: &str) -> Option<f32> {
+    const NEAR: f32 = 20.0;
+    let (_, prototypes) = PALETTE.iter().find(|(n, _)| *n == name)?;
+    let prototypes: Vec<Lab> = prototypes.iter().map(|&value| to_lab(rgb(value))).collect();
+    let (mut near, mut total) = (0f32, 0f32);
+    for pixel in pixels.chunks_exact(4).filter(|pixel| pixel[3] >= 96) {
+        let alpha = u32::from(pixel[3]);
+        let lab = to_lab([0, 1, 2].map(|c| ((u32::from(pixel[c]) * 255 + alpha / 2) / alpha).min(255) as u8));
+        total += alpha as f32;
+        if prototypes.iter().any(|prototype| delta_e2000(lab, *prototype) < NEAR) {
+            near += alpha as f32;
+        }
+    }
+    (total > 0.0).then(|| near / total)
+}
+
 /// One named colour of a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Share {
@@ -193,6 +249,30 @@ mod tests {
         }
         let white = to_lab([255, 255, 255]);
         assert!((white[0] - 100.0).abs() < 0.1 && white[1].abs() < 0.1 && white[2].abs() < 0.1, "{white:?}");
+    }
+
+    /// Pairs 1, 7, 15, 17 and 25 of the test data published with the formula.
+    #[test]
+    fn ciede2000_of_published_pairs() {
+        for (a, b, expected) in [
+            ([50.0, 2.6772, -79.7751], [50.0, 0.0, -82.7485], 2.0425),
+            ([50.0, 0.0, 0.0], [50.0, -1.0, 2.0], 2.3669),
+            ([50.0, -0.001, 2.49], [50.0, 0.0011, -2.49], 4.7461),
+            ([50.0, 2.5, 0.0], [73.0, 25.0, -18.0], 27.1492),
+            ([60.2574, -34.0099, 36.2677], [60.4626, -34.1751, 39.4387], 1.2644),
+        ] {
+            for (a, b) in [(a, b), (b, a)] {
+                assert!((delta_e2000(a, b) - expected).abs() <= 2e-4, "{a:?} {b:?} {}", delta_e2000(a, b));
+            }
+        }
+    }
+
+    #[test]
+    fn the_share_of_a_colour_is_of_the_covered_area() {
+        let [r, g, b] = paint("red");
+        let pixels: Vec<u8> = [[r, g, b, 255], [0, 0, 255, 255], [0, 0, 0, 0], [r, g, b, 255]].concat();
+        assert!((share_of_colour(&pixels, "red").unwrap() - 2.0 / 3.0).abs() <= 1e-6);
+        assert_eq!((share_of_colour(&pixels, "mauve"), share_of_colour(&[0; 16], "red")), (None, None));
     }
 
     #[test]

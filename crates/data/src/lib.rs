@@ -29,9 +29,10 @@ mod weight;
 mod words;
 
 pub use build::{BuildProgress, BuildReport, build};
+pub use colour::share_of_colour;
 pub use dataset::Dataset;
 pub use error::DataError;
-pub use picture::Picture;
+pub use picture::{Picture, premultiplied_square};
 pub use record::{Kind, Record};
 pub use shard::{Index, ShardEntry, Skipped};
 pub use sheet::{Summary, inspect, sheet};

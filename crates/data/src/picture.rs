@@ -138,6 +138,16 @@ impl Square {
     }
 }
 
+/// A straight-alpha picture `[height, width, 4]` as a square of `size` pixels a side: premultiplied bytes, centred on
+/// transparency if it is not square.
+///
+/// # Panics
+/// When `pixels` does not hold `width · height` pixels.
+pub fn premultiplied_square(pixels: &[u8], width: usize, height: usize, size: usize) -> Vec<u8> {
+    let picture = RgbaImage::from_raw(width as u32, height as u32, pixels.to_vec()).expect("width by height pixels");
+    Square::from_straight(picture, size).pixels
+}
+
 /// For each target pixel the source pixels it covers, with integer weights that sum to `from`.
 fn spans(from: usize, to: usize) -> Vec<Vec<(usize, u64)>> {
     (0..to)

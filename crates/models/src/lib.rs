@@ -5,8 +5,13 @@
 
 #![forbid(unsafe_code)]
 
+mod initial;
 pub mod jit;
+pub mod judge;
 pub mod parameter;
+mod rotary;
+mod transformer;
 pub mod weights;
 
+pub use initial::initial_parameters;
 pub use parameter::{Init, ParameterSpec};

@@ -38,3 +38,54 @@ impl ParameterSpec {
         self.len() == 0
     }
 }
+
+/// Whether a linear has a bias.
+pub(crate) enum Bias {
+    None,
+    Zeros,
+}
+
+/// The parameters of a network as they are written down.
+#[derive(Default)]
+pub(crate) struct List(Vec<ParameterSpec>);
+
+impl List {
+    pub(crate) fn into_specs(self) -> Vec<ParameterSpec> {
+        self.0
+    }
+
+    fn push(&mut self, name: String, shape: Vec<usize>, init: Init, matrix: bool, stacked: usize) {
+        self.0.push(ParameterSpec { name, shape, init, matrix, stacked });
+    }
+
+    pub(crate) fn zeros(&mut self, name: String, shape: Vec<usize>) {
+        self.push(name, shape, Init::Zeros, false, 1);
+    }
+
+    pub(crate) fn ones(&mut self, name: String, length: usize) {
+        self.push(name, vec![length], Init::Ones, false, 1);
+    }
+
+    /// Xavier: variance 2 / (in + out).
+    fn xavier(output: usize, input: usize) -> Init {
+        Init::Normal((2.0 / (input + output) as f32).sqrt())
+    }
+
+    pub(crate) fn linear(&mut self, module: &str, output: usize, input: usize, bias: Bias) {
+        self.push(format!("{module}.weight"), vec![output, input], Self::xavier(output, input), false, 1);
+        if let Bias::Zeros = bias {
+            self.zeros(format!("{module}.bias"), vec![output]);
+        }
+    }
+
+    pub(crate) fn zero_linear(&mut self, module: &str, output: usize, input: usize) {
+        self.zeros(format!("{module}.weight"), vec![output, input]);
+        self.zeros(format!("{module}.bias"), vec![output]);
+    }
+
+    /// A block's matrix without bias, `stacked` matrices fused along the rows.
+    pub(crate) fn matrix(&mut self, name: String, output: usize, input: usize, stacked: usize) {
+        let init = Self::xavier(output / stacked, input);
+        self.push(name, vec![output, input], init, true, stacked);
+    }
+}

@@ -10,6 +10,7 @@ use std::path::Path;
 use data::{Dataset, Record, Split};
 use engine::Options;
 use text::TextEncoder;
+use train::evaluate::Ridge;
 
 /// Captions of each side.
 const MOST: usize = 6000;
@@ -94,70 +95,31 @@ fn captions(folder: &Path, split: Split, label: Label) -> Result<Vec<(String, St
     Ok(pairs)
 }
 
-/// Rows of the pooled vectors and of the mean token states, each with a constant 1.
-fn features(encoder: &TextEncoder, side: &[(String, String)]) -> Result<[Vec<Vec<f64>>; 2], text::TextError> {
+/// Rows of the pooled vectors, scaled to unit variance, and of the mean token states.
+fn features(encoder: &TextEncoder, side: &[(String, String)]) -> Result<[Vec<Vec<f32>>; 2], text::TextError> {
     const TOKENS: usize = 24;
     let width = encoder.width();
+    let scale = (width as f32).sqrt();
     let (mut pooled, mut mean) = (Vec::new(), Vec::new());
     for chunk in side.chunks(32) {
         let texts: Vec<&str> = chunk.iter().map(|(_, caption)| caption.as_str()).collect();
         let states = encoder.encode(&texts, TOKENS)?;
         let tokens = states.states.len() / width / texts.len();
         for (i, &length) in states.lengths.iter().enumerate() {
-            let scale = (width as f64).sqrt();
-            pooled
-                .push(states.pooled[i * width..][..width].iter().map(|&x| f64::from(x) * scale).chain([1.0]).collect());
+            pooled.push(states.pooled[i * width..][..width].iter().map(|x| x * scale).collect());
             let rows = &states.states[i * tokens * width..][..length as usize * width];
             let mut sum = vec![0.0; width];
             for row in rows.chunks_exact(width) {
-                sum.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x) / f64::from(length));
+                sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / length as f32);
             }
-            sum.push(1.0);
             mean.push(sum);
         }
     }
     Ok([pooled, mean])
 }
 
-/// Share of the test rows whose largest regression output is their class.
-fn accuracy(fit: &[Vec<f64>], fit_y: &[usize], test: &[Vec<f64>], test_y: &[usize], classes: usize) -> f64 {
-    let Some(n) = fit.first().map(Vec::len) else { return 0.0 };
-    let mut gram = vec![vec![0.0; n]; n];
-    let mut right = vec![vec![0.0; classes]; n];
-    for (x, &y) in fit.iter().zip(fit_y) {
-        for i in 0..n {
-            right[i][y] += x[i];
-            for j in 0..=i {
-                gram[i][j] += x[i] * x[j];
-            }
-        }
-    }
-    for (i, row) in gram.iter_mut().enumerate() {
-        row[i] += RIDGE * fit.len() as f64;
-    }
-    cholesky_solve(&mut gram, &mut right);
-    let hit = |x: &[f64], y: usize| {
-        let score = |c: usize| x.iter().zip(&right).map(|(x, w)| x * w[c]).sum::<f64>();
-        (0..classes).map(|c| (score(c), c)).max_by(|a, b| a.0.total_cmp(&b.0)).is_some_and(|(_, c)| c == y)
-    };
-    test.iter().zip(test_y).filter(|(x, y)| hit(x, **y)).count() as f64 / test.len().max(1) as f64
-}
-
-/// Solves `a · x = b` for symmetric positive `a` (its lower half); `b` becomes `x`.
-fn cholesky_solve(a: &mut [Vec<f64>], b: &mut [Vec<f64>]) {
-    let n = a.len();
-    for i in 0..n {
-        for j in 0..=i {
-            let sum = a[i][j] - (0..j).map(|k| a[i][k] * a[j][k]).sum::<f64>();
-            a[i][j] = if i == j { sum.sqrt() } else { sum / a[j][j] };
-        }
-    }
-    for c in 0..b[0].len() {
-        for i in 0..n {
-            b[i][c] = (b[i][c] - (0..i).map(|k| a[i][k] * b[k][c]).sum::<f64>()) / a[i][i];
-        }
-        for i in (0..n).rev() {
-            b[i][c] = (b[i][c] - (i + 1..n).map(|k| a[k][i] * b[k][c]).sum::<f64>()) / a[i][i];
-        }
-    }
+/// Share of the test rows whose class is found.
+fn accuracy(fit: &[Vec<f32>], fit_y: &[usize], test: &[Vec<f32>], test_y: &[usize], classes: usize) -> f64 {
+    let map = Ridge::fit(fit, fit_y, classes, RIDGE);
+    test.iter().zip(test_y).filter(|(x, y)| map.class(x) == **y).count() as f64 / test.len().max(1) as f64
 }

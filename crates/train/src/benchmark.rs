@@ -10,9 +10,8 @@ use crate::TrainError;
 use crate::config::TrainConfig;
 use crate::examples::Batch;
 use crate::flow;
-use crate::gradient::BatchGradient;
 use crate::optimiser::Optimiser;
-use crate::trainer::precision;
+use crate::trainer::{batch_gradient, precision};
 
 /// Medians over some steps.
 #[derive(Clone, Copy, Debug)]
@@ -52,15 +51,15 @@ pub fn configuration(network: jit::Config, resolution: usize, batch: usize) -> T
 pub fn step_profile(cpu: &Cpu, config: &TrainConfig, steps: usize) -> Result<Vec<(&'static str, f64)>, TrainError> {
     let precision = precision(cpu, config.precision);
     let parameters = jit::initial_parameters(&config.model, config.seed)?;
-    let mut gradient = BatchGradient::new(cpu, config, &parameters, precision)?;
+    let mut gradient = batch_gradient(cpu, config, &parameters, precision)?;
     let mut optimiser = Optimiser::new(cpu, &config.optimiser, precision, jit::parameters(&config.model), parameters);
     let batch = made_up(config);
-    gradient.run(&batch)?;
+    gradient.run(&batch.inputs())?;
     gradient.executor.set_profiling(true);
     let (mut optimising, mut packing) = (0.0, 0.0);
     let steps = steps.max(1);
     for step in 0..steps as u64 {
-        gradient.run(&batch)?;
+        gradient.run(&batch.inputs())?;
         let start = Instant::now();
         let (gradients, scale) = gradient.gradients(&optimiser.parameters);
         optimiser.step(cpu, &gradients, scale, step + 1, 1.0);
@@ -80,13 +79,13 @@ pub fn step_profile(cpu: &Cpu, config: &TrainConfig, steps: usize) -> Result<Vec
 pub fn step_speed(cpu: &Cpu, config: &TrainConfig, steps: usize) -> Result<Speed, TrainError> {
     let precision = precision(cpu, config.precision);
     let parameters = jit::initial_parameters(&config.model, config.seed)?;
-    let mut gradient = BatchGradient::new(cpu, config, &parameters, precision)?;
+    let mut gradient = batch_gradient(cpu, config, &parameters, precision)?;
     let mut optimiser = Optimiser::new(cpu, &config.optimiser, precision, jit::parameters(&config.model), parameters);
     let batch = made_up(config);
     let (mut halves, mut wholes) = (Vec::new(), Vec::new());
     for step in 0..=steps.max(1) as u64 {
         let start = Instant::now();
-        gradient.run(&batch)?;
+        gradient.run(&batch.inputs())?;
         let half = start.elapsed().as_secs_f64();
         let (gradients, scale) = gradient.gradients(&optimiser.parameters);
         optimiser.step(cpu, &gradients, scale, step + 1, 1.0);

@@ -87,6 +87,19 @@ impl Batch {
         Ok(())
     }
 
+    /// The inputs of the training graph.
+    pub(crate) fn inputs(&self) -> [(&'static str, &[f32]); 7] {
+        [
+            ("z", &self.z),
+            ("x", &self.x),
+            ("t", &self.t),
+            ("weight", &self.weight),
+            ("text", &self.text),
+            ("text_lengths", &self.text_lengths),
+            ("text_pooled", &self.text_pooled),
+        ]
+    }
+
     /// Gives every picture the caption of the next one.
     pub fn rotate_captions(&mut self) {
         let batch = self.t.len();

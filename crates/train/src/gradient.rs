@@ -9,11 +9,11 @@ use std::sync::Arc;
 use graph::{Executor, Graph, PackedParameters, Parameters, autodiff, cost::Cost};
 use kernels::Cpu;
 use kernels::gemm::Precision;
-use models::jit;
 
 use crate::TrainError;
-use crate::config::TrainConfig;
-use crate::examples::Batch;
+
+/// Inputs of a graph by name.
+pub(crate) type Inputs<'a> = [(&'static str, &'a [f32])];
 
 /// The training graph for a part of a batch, and the weights it reads.
 pub(crate) struct BatchGradient {
@@ -26,17 +26,16 @@ pub(crate) struct BatchGradient {
 }
 
 impl BatchGradient {
+    /// For a `graph` of one of the `parts` of a batch, whose output `loss` is a mean over its items.
     pub(crate) fn new(
         cpu: &Cpu,
-        config: &TrainConfig,
+        mut graph: Graph,
+        parts: usize,
         parameters: &Parameters,
         precision: Precision,
     ) -> Result<Self, TrainError> {
-        let part = config.micro_batch();
-        let mut graph = Graph::new();
-        let loss = loss_graph(&mut graph, config, part)?;
+        let loss = graph.outputs().iter().find(|(name, _)| name == "loss").expect("a training graph has a loss").1;
         autodiff::gradients(&mut graph, loss)?;
-        let parts = config.batch / part;
         let flops = Cost::new(&graph).flops as f64 * parts as f64;
         let graph = Arc::new(graph);
         let packed = Arc::new(PackedParameters::new(cpu, &[&graph], parameters, precision)?);
@@ -44,11 +43,14 @@ impl BatchGradient {
         Ok(Self { executor, packed, parts, flops })
     }
 
-    /// Forward and backward of `batch`; returns its mean loss.
-    pub(crate) fn run(&mut self, batch: &Batch) -> Result<f32, TrainError> {
+    /// Forward and backward of a batch; returns its mean loss.
+    pub(crate) fn run(&mut self, batch: &Inputs<'_>) -> Result<f32, TrainError> {
         let mut loss = 0.0;
         for part in 0..self.parts {
-            set_inputs(&mut self.executor, batch, part, self.parts)?;
+            for (name, values) in batch {
+                let len = values.len() / self.parts;
+                self.executor.set_input(name, &values[part * len..][..len])?;
+            }
             if part == 0 {
                 self.executor.run()?
             } else {
@@ -65,33 +67,4 @@ impl BatchGradient {
         let by_name: HashMap<&str, &[f32]> = self.executor.gradients().collect();
         (parameters.iter().map(|p| by_name[p.name.as_str()]).collect(), 1.0 / self.parts as f32)
     }
-}
-
-/// The network and its loss for `batch` pictures; returns the loss.
-pub(crate) fn loss_graph(graph: &mut Graph, config: &TrainConfig, batch: usize) -> Result<graph::Tensor, TrainError> {
-    let side = config.resolution;
-    let geometry = jit::Geometry { batch, height: side, width: side, text_tokens: config.text_tokens };
-    let network = jit::build(graph, &config.model, geometry)?;
-    let x = graph.input("x", &[batch, side, side, config.model.channels])?;
-    let weight = graph.input("weight", &[batch])?;
-    let (loss, _) = graph.weighted_squared_error(network.prediction, x, weight)?;
-    graph.output("loss", loss)?;
-    Ok(loss)
-}
-
-/// Copies part `part` of `parts` of a batch into an executor of [`loss_graph`].
-pub(crate) fn set_inputs(executor: &mut Executor, batch: &Batch, part: usize, parts: usize) -> Result<(), TrainError> {
-    for (name, values) in [
-        ("z", &batch.z),
-        ("x", &batch.x),
-        ("t", &batch.t),
-        ("weight", &batch.weight),
-        ("text", &batch.text),
-        ("text_lengths", &batch.text_lengths),
-        ("text_pooled", &batch.text_pooled),
-    ] {
-        let len = values.len() / parts;
-        executor.set_input(name, &values[part * len..][..len])?;
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use data::{Dataset, Split};
 use engine::{ModelInfo, PrecisionChoice};
 use formats::safetensors::Tensor;
-use graph::Parameters;
+use graph::{Graph, Parameters};
 use kernels::Cpu;
 use kernels::gemm::Precision;
 use models::jit;
@@ -63,7 +63,7 @@ impl Trainer {
             Some(path) => load(path, &specs)?,
             None => jit::initial_parameters(&config.model, config.seed)?,
         };
-        let gradient = BatchGradient::new(cpu, config, &parameters, precision)?;
+        let gradient = batch_gradient(cpu, config, &parameters, precision)?;
         let optimiser = Optimiser::new(cpu, &config.optimiser, precision, specs, parameters);
         Ok(Trainer {
             batch: Batch::new(config.batch, config.resolution, config.text_tokens, states.width()),
@@ -105,7 +105,7 @@ impl Trainer {
         let start = Instant::now();
         let examples = Examples { dataset: &self.dataset, flow: &self.config.flow, seed: self.config.seed };
         self.batch.fill(&self.cpu, &examples, &mut self.states, self.progress.pictures, true)?;
-        let loss = self.gradient.run(&self.batch)?;
+        let loss = self.gradient.run(&self.batch.inputs())?;
         let step = self.progress.step + 1;
         if !loss.is_finite() {
             return Err(TrainError::Diverged { loss, step });
@@ -158,6 +158,30 @@ pub fn precision(cpu: &Cpu, choice: PrecisionChoice) -> Precision {
         PrecisionChoice::Bf16 => Precision::Bf16,
         PrecisionChoice::Auto => Precision::auto(cpu.isa),
     }
+}
+
+/// The gradient of a batch of `config`.
+pub(crate) fn batch_gradient(
+    cpu: &Cpu,
+    config: &TrainConfig,
+    parameters: &Parameters,
+    precision: Precision,
+) -> Result<BatchGradient, TrainError> {
+    let part = config.micro_batch();
+    BatchGradient::new(cpu, loss_graph(config, part)?, config.batch / part, parameters, precision)
+}
+
+/// The network and its loss for `batch` pictures.
+pub(crate) fn loss_graph(config: &TrainConfig, batch: usize) -> Result<Graph, TrainError> {
+    let mut graph = Graph::new();
+    let side = config.resolution;
+    let geometry = jit::Geometry { batch, height: side, width: side, text_tokens: config.text_tokens };
+    let network = jit::build(&mut graph, &config.model, geometry)?;
+    let x = graph.input("x", &[batch, side, side, config.model.channels])?;
+    let weight = graph.input("weight", &[batch])?;
+    let (loss, _) = graph.weighted_squared_error(network.prediction, x, weight)?;
+    graph.output("loss", loss)?;
+    Ok(graph)
 }
 
 /// Parameters from a model file, in the network's order.

@@ -2,15 +2,17 @@
 //! Generative Models Denoise", Li & He, arXiv 2511.13720), conditioned on time and text.
 
 mod config;
-mod initial;
 mod network;
 mod parameters;
-mod rotary;
 
 pub use config::{Config, ConfigError};
-pub use initial::initial_parameters;
 pub use network::{BuildError, Geometry, Outputs, build};
 pub use parameters::{TIME_FEATURES, parameters};
+
+/// The parameters an untrained network starts from, in the order of [`parameters`].
+pub fn initial_parameters(config: &Config, seed: u64) -> Result<graph::Parameters, graph::ParameterError> {
+    crate::initial_parameters(&parameters(config), seed)
+}
 
 /// The family's name in a model file's metadata.
 pub const FAMILY: &str = "jit";

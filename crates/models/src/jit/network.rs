@@ -8,11 +8,10 @@
 use graph::{Graph, Modulation, QkParts, ShapeError, Tensor};
 
 use crate::jit::config::{in_range, multiple};
-use crate::jit::rotary;
 use crate::jit::{Config, ConfigError, TIME_FEATURES};
+use crate::rotary;
+use crate::transformer::{Block, EPSILON, linear, linear_bias, norm};
 
-/// Added to the mean square inside every norm.
-const EPSILON: f32 = 1e-6;
 /// Longest period of the timestep embedding.
 const MAX_PERIOD: f32 = 10_000.0;
 /// The timestep embedding sees `1000·t`.
@@ -89,28 +88,29 @@ impl Network<'_> {
 
         // 1. Stem: patches [B, N, P·P·C] through a bottleneck to tokens [B, N, D].
         let x = self.graph.patchify(z, patch)?;
-        let x = self.linear("stem.0", x, self.config.stem)?;
-        let mut x = self.linear_bias("stem.1", x, d)?;
+        let x = linear(self.graph, "stem.0", x, self.config.stem)?;
+        let mut x = linear_bias(self.graph, "stem.1", x, d)?;
 
         // 2. Condition: time and pooled text [B, D]; one modulation [B, 6D] for all blocks.
         let features = self.graph.scale(t, TIME_SCALE)?;
         let features = self.graph.timestep_embedding(features, TIME_FEATURES, MAX_PERIOD)?;
-        let time = self.linear_bias("time.0", features, d)?;
+        let time = linear_bias(self.graph, "time.0", features, d)?;
         let time = self.graph.silu(time)?;
-        let time = self.linear_bias("time.1", time, d)?;
+        let time = linear_bias(self.graph, "time.1", time, d)?;
         // A pooled text has length 1; scaled to unit variance it weighs as much as the time from the start.
         let pooled = self.graph.scale(text_pooled, (text_width as f32).sqrt())?;
-        let pooled = self.linear_bias("text_pooled", pooled, d)?;
+        let pooled = linear_bias(self.graph, "text_pooled", pooled, d)?;
         let c = self.graph.add(time, pooled)?;
         let s = self.graph.silu(c)?;
-        let modulation = self.linear_bias("modulation", s, 6 * d)?;
+        let modulation = linear_bias(self.graph, "modulation", s, 6 * d)?;
 
         // 3. Refiner: text states [B, T, D].
-        let mut y = self.linear_bias("refiner.embed", text, d)?;
+        let block = self.plain_block();
+        let mut y = linear_bias(self.graph, "refiner.embed", text, d)?;
         for i in 0..self.config.refiner_blocks {
-            y = self.refiner_block(&format!("refiner.blocks.{i}"), y, text_lengths)?;
+            y = block.build(self.graph, &format!("refiner.blocks.{i}"), y, Some(text_lengths), None)?;
         }
-        let y = self.norm("refiner.norm", y)?;
+        let y = norm(self.graph, "refiner.norm", y)?;
 
         // 4. Trunk.
         let rotary = self.rotary(height / patch, width / patch)?;
@@ -119,28 +119,16 @@ impl Network<'_> {
         }
 
         // 5. Head: modulated norm, linear to patches, picture.
-        let modulation = self.linear_bias("final.modulation", s, 2 * d)?;
+        let modulation = linear_bias(self.graph, "final.modulation", s, 2 * d)?;
         let parts = self.graph.chunk(modulation, 2)?;
         let x = self.modulated_norm(x, parts[0], parts[1])?;
-        let x = self.linear_bias("head", x, self.config.patch_values())?;
+        let x = linear_bias(self.graph, "head", x, self.config.patch_values())?;
         let prediction = self.graph.unpatchify(x, patch, height, width)?;
         Ok(Outputs { z, t, text, text_lengths, text_pooled, prediction })
     }
 
-    /// Pre-norm block of the refiner: y `[B, T, D]` attends to itself up to `lengths`.
-    fn refiner_block(&mut self, name: &str, y: Tensor, lengths: Tensor) -> Result<Tensor, ShapeError> {
-        let Config { width: d, heads, hidden, .. } = *self.config;
-        let h = self.norm(&format!("{name}.attention_norm"), y)?;
-        let qkv = self.linear(&format!("{name}.attention.qkv"), h, 3 * d)?;
-        let qkv = self.qk_norm(name, qkv, None)?;
-        let o = self.graph.self_attention(qkv, heads, Some(lengths))?;
-        let o = self.linear(&format!("{name}.attention.out"), o, d)?;
-        let y = self.graph.add(y, o)?;
-        let h = self.norm(&format!("{name}.mlp_norm"), y)?;
-        let u = self.linear(&format!("{name}.mlp.up"), h, 2 * hidden)?;
-        let u = self.graph.swiglu(u)?;
-        let u = self.linear(&format!("{name}.mlp.down"), u, d)?;
-        self.graph.add(y, u)
+    fn plain_block(&self) -> Block {
+        Block { width: self.config.width, heads: self.config.heads, hidden: self.config.hidden }
     }
 
     /// Block of the trunk: x `[B, N, D]` attends to itself and to the text y `[B, T, D]`.
@@ -153,7 +141,8 @@ impl Network<'_> {
         modulation: Tensor,
         rotary: (Tensor, Tensor),
     ) -> Result<Tensor, ShapeError> {
-        let Config { width: d, heads, hidden, .. } = *self.config;
+        let Config { width: d, heads, .. } = *self.config;
+        let plain = self.plain_block();
         let own = self.graph.parameter(&format!("{name}.modulation"), &[6 * d])?;
         let modulation = self.graph.add_broadcast(modulation, own)?;
         let parts = self.graph.chunk(modulation, 6)?;
@@ -162,28 +151,18 @@ impl Network<'_> {
         };
 
         let h = self.modulated_norm(x, shift1, scale1)?;
-        let qkv = self.linear(&format!("{name}.attention.qkv"), h, 3 * d)?;
-        let qkv = self.qk_norm(name, qkv, Some(rotary))?;
-        let kv = self.linear(&format!("{name}.attention.text_kv"), y, 2 * d)?;
+        let qkv = linear(self.graph, &format!("{name}.attention.qkv"), h, 3 * d)?;
+        let qkv = plain.qk_norm(self.graph, name, qkv, Some(rotary))?;
+        let kv = linear(self.graph, &format!("{name}.attention.text_kv"), y, 2 * d)?;
         let weight = self.graph.parameter(&format!("{name}.attention.text_k_norm.weight"), &[d / heads])?;
         let kv = self.graph.qk_norm_rotary(kv, QkParts::Kv, heads, None, weight, None, EPSILON)?;
         let o = self.graph.joint_attention(qkv, kv, heads, Some(lengths))?;
-        let o = self.linear(&format!("{name}.attention.out"), o, d)?;
+        let o = linear(self.graph, &format!("{name}.attention.out"), o, d)?;
         let x = self.graph.gated_add(x, gate1, o)?;
 
         let h = self.modulated_norm(x, shift2, scale2)?;
-        let u = self.linear(&format!("{name}.mlp.up"), h, 2 * hidden)?;
-        let u = self.graph.swiglu(u)?;
-        let u = self.linear(&format!("{name}.mlp.down"), u, d)?;
+        let u = plain.mlp(self.graph, name, h)?;
         self.graph.gated_add(x, gate2, u)
-    }
-
-    /// Norms the query and key heads of qkv `[B, T, 3D]`, then rotates them if tables are given.
-    fn qk_norm(&mut self, block: &str, qkv: Tensor, rotary: Option<(Tensor, Tensor)>) -> Result<Tensor, ShapeError> {
-        let (heads, head_size) = (self.config.heads, self.config.head_size());
-        let q = self.graph.parameter(&format!("{block}.attention.q_norm.weight"), &[head_size])?;
-        let k = self.graph.parameter(&format!("{block}.attention.k_norm.weight"), &[head_size])?;
-        self.graph.qk_norm_rotary(qkv, QkParts::Qkv, heads, Some(q), k, rotary, EPSILON)
     }
 
     /// Rotary tables of the image tokens, `[N, d/2]` each.
@@ -194,33 +173,9 @@ impl Network<'_> {
         Ok((self.graph.constant(&shape, cos)?, self.graph.constant(&shape, sin)?))
     }
 
-    /// RMS norm with a learned weight.
-    fn norm(&mut self, name: &str, x: Tensor) -> Result<Tensor, ShapeError> {
-        let weight = self.graph.parameter(&format!("{name}.weight"), &[self.config.width])?;
-        self.graph.rms_norm(x, Some(weight), None, EPSILON)
-    }
-
     /// `rms_norm(x)·(1 + scale) + shift`, with shift and scale `[B, D]`.
     fn modulated_norm(&mut self, x: Tensor, shift: Tensor, scale: Tensor) -> Result<Tensor, ShapeError> {
         self.graph.rms_norm(x, None, Some(Modulation { scale, shift }), EPSILON)
-    }
-
-    /// Linear without bias to `output` columns.
-    fn linear(&mut self, name: &str, x: Tensor, output: usize) -> Result<Tensor, ShapeError> {
-        let weight = self.weight(name, x, output)?;
-        self.graph.linear(x, weight, None)
-    }
-
-    /// Linear with bias to `output` columns.
-    fn linear_bias(&mut self, name: &str, x: Tensor, output: usize) -> Result<Tensor, ShapeError> {
-        let weight = self.weight(name, x, output)?;
-        let bias = self.graph.parameter(&format!("{name}.bias"), &[output])?;
-        self.graph.linear(x, weight, Some(bias))
-    }
-
-    fn weight(&mut self, name: &str, x: Tensor, output: usize) -> Result<Tensor, ShapeError> {
-        let input = self.graph.shape(x).last().copied().unwrap_or(1);
-        self.graph.parameter(&format!("{name}.weight"), &[output, input])
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use data::{Dataset, Split};
-use graph::{Executor, Graph, PackedParameters};
+use graph::{Executor, PackedParameters};
 use kernels::Cpu;
 use models::jit;
 use serde::Serialize;
@@ -16,8 +16,7 @@ use crate::TrainError;
 use crate::captions::CaptionStates;
 use crate::config::TrainConfig;
 use crate::examples::{Batch, Examples};
-use crate::gradient::{loss_graph, set_inputs};
-use crate::trainer::{load, precision};
+use crate::trainer::{load, loss_graph, precision};
 
 /// Held-out loss of one split.
 #[derive(Clone, Debug, Serialize)]
@@ -45,9 +44,7 @@ pub fn held_out(
 ) -> Result<Vec<SplitLoss>, TrainError> {
     let specs = jit::parameters(&config.model);
     let parameters = load(path, &specs)?;
-    let mut graph = Graph::new();
-    loss_graph(&mut graph, config, config.batch)?;
-    let graph = Arc::new(graph);
+    let graph = Arc::new(loss_graph(config, config.batch)?);
     let precision = precision(cpu, config.precision);
     let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &parameters, precision)?);
     let mut executor = Executor::new(cpu, graph, packed)?;
@@ -66,13 +63,16 @@ pub fn held_out(
         let (mut loss, mut shuffled) = (0.0, 0.0);
         for round in 0..rounds {
             batch.fill(cpu, &examples, &mut states, (round * config.batch) as u64, false)?;
-            set_inputs(&mut executor, &batch, 0, 1)?;
-            executor.run()?;
-            loss += f64::from(executor.output("loss")[0]);
+            let mut ask = |batch: &Batch| {
+                for (name, values) in batch.inputs() {
+                    executor.set_input(name, values)?;
+                }
+                executor.run()?;
+                Ok::<f64, TrainError>(f64::from(executor.output("loss")[0]))
+            };
+            loss += ask(&batch)?;
             batch.rotate_captions();
-            set_inputs(&mut executor, &batch, 0, 1)?;
-            executor.run()?;
-            shuffled += f64::from(executor.output("loss")[0]);
+            shuffled += ask(&batch)?;
             progress((index as f64 + (round + 1) as f64 / rounds as f64) / Split::ALL.len() as f64);
         }
         results.push(SplitLoss {

@@ -6,13 +6,12 @@
 use graph::{ParameterError, Parameters};
 use sampling::noise::{NoiseAddress, Purpose, fill_normal};
 
-use crate::jit::{Config, parameters};
-use crate::parameter::Init;
+use crate::parameter::{Init, ParameterSpec};
 
-/// The parameters an untrained network starts from, in the order of [`parameters`].
-pub fn initial_parameters(config: &Config, seed: u64) -> Result<Parameters, ParameterError> {
+/// The parameters an untrained network starts from, in the order of `specs`.
+pub fn initial_parameters(specs: &[ParameterSpec], seed: u64) -> Result<Parameters, ParameterError> {
     let mut result = Parameters::new();
-    for spec in parameters(config) {
+    for spec in specs {
         let data = match spec.init {
             Init::Zeros => vec![0.0; spec.len()],
             Init::Ones => vec![1.0; spec.len()],
@@ -40,12 +39,13 @@ fn stream(name: &str) -> (u32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jit::{Config, parameters};
 
     #[test]
     fn has_the_stated_deviation_and_depends_on_name_and_seed() {
         let config = Config { blocks: 2, ..Config::default() };
-        let a = initial_parameters(&config, 1).unwrap();
-        let b = initial_parameters(&config, 2).unwrap();
+        let a = initial_parameters(&parameters(&config), 1).unwrap();
+        let b = initial_parameters(&parameters(&config), 2).unwrap();
         let key = "blocks.0.mlp.down.weight";
         let values = &a.get(key).unwrap().data;
         let variance = values.iter().map(|v| f64::from(v * v)).sum::<f64>() / values.len() as f64;
