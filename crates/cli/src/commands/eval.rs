@@ -93,17 +93,18 @@ fn full(cpu: &kernels::Cpu, args: &EvalArgs, reporter: &Reporter) -> anyhow::Res
     formats::atomic::write_bytes_atomic(&folder.join("report.json"), &serde_json::to_vec_pretty(&report)?)?;
     let page = train::evaluate::page(&report, Some("sheet.png"));
     formats::atomic::write_bytes_atomic(&folder.join("report.html"), page.as_bytes())?;
+    let percent = |share: Option<f64>| share.map_or("-".into(), |share| format!("{:.1}%", 100.0 * share));
     reporter.say(&format!("{:<20}{:>11}{:>9}{:>9}{:>9}{:>9}", "", "retrieval", "style", "colour", "kernel", "copies"));
     for group in &report.groups {
         let generated = group.generated.iter().next_back().map(|(steps, scores)| (format!("{steps} steps"), scores));
         let rows = [("real".to_owned(), &group.real)].into_iter().chain(generated);
         for (name, scores) in rows.chain([("shuffled".to_owned(), &group.shuffled)]) {
             reporter.say(&format!(
-                "{:<20}{name:<9}{:>5.1}%{:>8.1}%{:>9}{:>9.4}{:>8.1}%",
+                "{:<20}{name:<9}{:>5.1}%{:>9}{:>9}{:>9.4}{:>8.1}%",
                 group.name,
                 100.0 * scores.retrieval,
-                100.0 * scores.style,
-                scores.colour.map_or("-".into(), |share| format!("{:.1}%", 100.0 * share)),
+                percent(scores.style),
+                percent(scores.colour),
                 scores.kernel_distance,
                 100.0 * scores.copies
             ));

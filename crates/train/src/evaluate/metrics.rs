@@ -9,22 +9,20 @@ pub fn retrieval(pictures: &[Vec<f32>], candidates: &[Vec<&[f32]>]) -> f64 {
     share(pictures.iter().zip(candidates).map(first))
 }
 
-/// Kernel distance of two sets of unit vectors: the unbiased squared maximum mean discrepancy with the kernel
+/// Kernel distance of two equally large sets of unit vectors, of which those in the same place belong to one question and
+/// are therefore not compared: the unbiased squared maximum mean discrepancy with the kernel
 /// `(⟨a, b⟩ + 1)³` ("KID", Bińkowski et al., arXiv 1801.01401, section 4). 0 when both come from one distribution; it
 /// can be a little negative.
 pub fn kernel_distance(a: &[Vec<f32>], b: &[Vec<f32>]) -> f64 {
     let kernel = |x: &[f32], y: &[f32]| (dot(x, y) + 1.0).powi(3);
-    let within = |x: &[Vec<f32>]| {
+    let mean = |a: &[Vec<f32>], b: &[Vec<f32>]| {
         let mut sum = 0.0;
-        for i in 0..x.len() {
-            for j in 0..i {
-                sum += 2.0 * kernel(&x[i], &x[j]);
-            }
+        for (i, x) in a.iter().enumerate() {
+            sum += b.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, y)| kernel(x, y)).sum::<f64>();
         }
-        sum / (x.len() * x.len().saturating_sub(1)).max(1) as f64
+        sum / (a.len() * b.len().saturating_sub(1)).max(1) as f64
     };
-    let between: f64 = a.iter().map(|x| b.iter().map(|y| kernel(x, y)).sum::<f64>()).sum();
-    within(a) + within(b) - 2.0 * between / (a.len() * b.len()).max(1) as f64
+    mean(a, a) + mean(b, b) - 2.0 * mean(a, b)
 }
 
 /// Mean distance `1 - ⟨a, b⟩` of the pairs inside each group.

@@ -90,7 +90,7 @@ fn row(out: &mut String, class: &str, name: &str, scores: &Scores) {
         out,
         "<tr class='{class}'><td>{name}<td>{}<td>{}<td>{}<td>{:.4}<td>{}",
         percent(scores.retrieval),
-        percent(scores.style),
+        scores.style.map_or("–".into(), percent),
         scores.colour.map_or("–".into(), percent),
         scores.kernel_distance,
         percent(scores.copies)
@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn the_page_holds_every_group_and_escapes_names() {
-        let scores = |retrieval| Scores { retrieval, style: 0.5, colour: None, kernel_distance: 0.1, copies: 0.0 };
+        let scores =
+            |retrieval| Scores { retrieval, style: Some(0.5), colour: None, kernel_distance: 0.1, copies: 0.0 };
         let group = Group {
             name: "held-out-styles".into(),
             questions: 96,

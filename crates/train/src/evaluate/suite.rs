@@ -34,13 +34,14 @@ const SEEDS: u32 = 8;
 pub struct Scores {
     /// Share of pictures nearer to their own caption than to 99 hard distractors.
     pub retrieval: f64,
-    /// Share of pictures in the style asked for, by a linear classifier on the judge's vectors.
-    pub style: f64,
+    /// Share of pictures in the style asked for, by a linear classifier on the judge's vectors; none where no question
+    /// names a style.
+    pub style: Option<f64>,
     /// Share of single objects with the colour asked for; none where no question names one.
     pub colour: Option<f64>,
     /// Kernel distance to the real pictures (of one half of these to the other, for the real ones).
     pub kernel_distance: f64,
-    /// Share of pictures that copy a training picture.
+    /// Share of pictures that copy a training picture (all of the real ones do where they are training pictures).
     pub copies: f64,
 }
 
@@ -159,7 +160,7 @@ pub fn full(
         let middle = real.len() / 2;
         let mut ceiling = bench.score(&mut judge, questions, &candidates, &real, &real)?;
         let both = embed(&mut judge, &real)?;
-        ceiling.kernel_distance = kernel_distance(&both[..middle], &both[middle..]);
+        ceiling.kernel_distance = kernel_distance(&both[..middle], &both[middle..2 * middle]);
         report.groups.push(Group {
             name: name.clone(),
             questions: questions.len(),
@@ -340,14 +341,16 @@ impl Bench {
         real: &[Drawn],
     ) -> Result<Scores, TrainError> {
         let (vectors, real) = (embed(judge, pictures)?, embed(judge, real)?);
-        let styled = questions.iter().zip(&vectors).filter(|(q, _)| !q.record.style.is_empty());
+        let asked = |q: &Question| !q.record.style.is_empty() && q.caption.contains(&q.record.style);
+        let styled = questions.iter().zip(&vectors).filter(|(q, _)| asked(q));
         let coloured = questions.iter().zip(pictures).filter_map(|(q, picture)| Some((q.colour()?, picture)));
         let is_coloured =
             |(colour, picture): (&str, &Drawn)| share_of_colour(&picture[0], colour).is_some_and(|s| s >= COLOURED);
         let small = |i: usize| self.training.pixels(i);
         Ok(Scores {
             retrieval: retrieval(&vectors, candidates),
-            style: share(styled.map(|(q, vector)| self.styles[self.style.class(vector)] == q.record.style)),
+            style: (styled.clone().count() > 0)
+                .then(|| share(styled.map(|(q, vector)| self.styles[self.style.class(vector)] == q.record.style))),
             colour: (coloured.clone().count() > 0).then(|| share(coloured.map(is_coloured))),
             kernel_distance: kernel_distance(&vectors, &real),
             copies: share(pictures.iter().map(|p| is_copy(&p[1], (0..self.training.len()).map(small)))),
