@@ -23,6 +23,9 @@ pub struct Progress {
     pub seconds: f64,
     /// Floating-point operations spent in training steps so far.
     pub flops: f64,
+    /// Examples that the weights of `init` had seen before the first run.
+    #[serde(default)]
+    pub before: u64,
 }
 
 /// The second file of a checkpoint.
@@ -145,7 +148,7 @@ mod tests {
     use super::*;
 
     fn progress(step: u64) -> Progress {
-        Progress { step, pictures: step * 8, seconds: 1.0, flops: 2.0 }
+        Progress { step, pictures: step * 8, seconds: 1.0, flops: 2.0, before: 5 }
     }
 
     fn write(folder: &Path, step: u64) -> PathBuf {

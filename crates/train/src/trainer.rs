@@ -59,8 +59,12 @@ impl Trainer {
         let encoder = engine::open_text_encoder(cpu, precision)?.0;
         let states = CaptionStates::new(encoder, config.text_tokens, CAPTION_MEMORY);
         let specs = jit::parameters(&config.model);
+        let mut before = 0;
         let parameters = match &config.init {
-            Some(path) => load(path, &specs)?,
+            Some(path) => {
+                before = seen(path)?;
+                load(path, &specs)?
+            }
             None => jit::initial_parameters(&config.model, config.seed)?,
         };
         let gradient = batch_gradient(cpu, config, &parameters, precision)?;
@@ -73,7 +77,7 @@ impl Trainer {
             states,
             gradient,
             optimiser,
-            progress: Progress { step: 0, pictures: 0, seconds: 0.0, flops: 0.0 },
+            progress: Progress { step: 0, pictures: 0, seconds: 0.0, flops: 0.0, before },
         })
     }
 
@@ -130,7 +134,8 @@ impl Trainer {
     /// Goes on from a checkpoint.
     pub fn restore(&mut self, found: &Loaded) -> Result<(), TrainError> {
         self.optimiser.restore(|name, shape| found.state.to_f32_of_shape(name, shape))?;
-        self.progress = found.progress.clone();
+        let before = self.progress.before.max(found.progress.before);
+        self.progress = Progress { before, ..found.progress.clone() };
         self.gradient.packed.refresh(&self.optimiser.parameters)?;
         Ok(())
     }
@@ -142,7 +147,7 @@ impl Trainer {
             config: self.config.model.clone(),
             image_size: self.config.resolution as u32,
             text_tokens: self.config.text_tokens,
-            pictures_seen: self.progress.pictures,
+            pictures_seen: self.progress.before + self.progress.pictures,
         };
         let average = self.optimiser.average(which);
         let tensors = average.iter().map(|p| Tensor::bf16(p.name.as_str(), &p.shape, p.data.as_slice()));
@@ -182,6 +187,12 @@ pub(crate) fn loss_graph(config: &TrainConfig, batch: usize) -> Result<Graph, Tr
     let (loss, _) = graph.weighted_squared_error(network.prediction, x, weight)?;
     graph.output("loss", loss)?;
     Ok(graph)
+}
+
+/// Training pictures that a model file says it has seen; 0 if it says nothing.
+fn seen(path: &Path) -> Result<u64, TrainError> {
+    let file = formats::safetensors::File::open(path)?;
+    Ok(file.metadata().get("pictures_seen").and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
 /// Parameters from a model file, in the network's order.

@@ -106,3 +106,21 @@ fn a_whole_run_leaves_a_model_curve_and_sheet_and_can_be_resumed() {
     assert_eq!(csv.lines().count(), 7, "{csv}");
     engine::store::open(config.output.join("model.safetensors").to_str().unwrap()).unwrap();
 }
+
+#[test]
+fn a_run_from_a_model_counts_what_the_model_had_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    pictures(&dir.path().join("pictures"));
+    let cpu = Cpu::new(Isa::detected(), 2);
+    let seen = |path: &Path| engine::store::inspect(path.to_str().unwrap()).unwrap().0.pictures_seen;
+    let first = config(dir.path(), "first");
+    run(&cpu, &first, false, &|| false, &mut |_| {}).unwrap();
+    let model = first.output.join("model.safetensors");
+    assert_eq!(seen(&model), 24);
+    let second = TrainConfig { init: Some(model), ..config(dir.path(), "second") };
+    run(&cpu, &second, false, &|| false, &mut |_| {}).unwrap();
+    let third = TrainConfig { branch_from: Some(second.output.clone()), pictures: 32, ..config(dir.path(), "third") };
+    run(&cpu, &third, true, &|| false, &mut |_| {}).unwrap();
+    assert_eq!(seen(&second.output.join("model.safetensors")), 48);
+    assert_eq!(seen(&third.output.join("model.safetensors")), 56);
+}
