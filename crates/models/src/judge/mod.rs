@@ -1,8 +1,9 @@
-//! `judge`: a small picture encoder that says what a caption of the picture would be like to the text encoder. It is trained
-//! and used to evaluate models, and for nothing else.
+//! `judge`: a small encoder of pictures and of captions, whose vectors lie near each other when they belong together. It is
+//! trained and used to evaluate models, and for nothing else.
 //!
-//! Patches of the picture go through plain transformer blocks; the mean of the tokens is mapped to the space of the text
-//! encoder's pooled vectors and brought to length 1. Pictures and captions are then compared by their inner product.
+//! Patches of the picture go through plain transformer blocks; the mean of the tokens is mapped to the judge's space. The
+//! text encoder's pooled vector of a caption gets there by a small network of its own. Both are brought to length 1 and
+//! compared by their inner product.
 
 use graph::{Graph, ShapeError, Tensor};
 
@@ -26,12 +27,14 @@ pub struct Config {
     /// Hidden width of the SwiGLU.
     pub hidden: usize,
     /// Width of the text encoder's pooled vectors.
+    pub text_width: usize,
+    /// Width of the judge's vectors.
     pub output: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { side: 64, patch: 8, width: 192, blocks: 6, heads: 3, hidden: 512, output: 384 }
+        Self { side: 64, patch: 8, width: 192, blocks: 6, heads: 3, hidden: 512, text_width: 384, output: 256 }
     }
 }
 
@@ -53,12 +56,26 @@ pub fn parameters(config: &Config) -> Vec<ParameterSpec> {
     }
     list.ones("norm.weight".into(), config.width);
     list.linear("head", config.output, config.width, Bias::Zeros);
+    list.linear("text.0", 2 * config.output, config.text_width, Bias::Zeros);
+    list.linear("text.1", config.output, 2 * config.output, Bias::Zeros);
     list.into_specs()
 }
 
-/// Adds the network for `batch` pictures `x [B, side, side, 4]`, premultiplied RGBA in [-1, 1]; returns unit vectors
+/// Adds the captions' side for `batch` pooled vectors `text [B, text_width]` of length 1; returns unit vectors
 /// `[B, output]`.
-pub fn build(graph: &mut Graph, config: &Config, batch: usize) -> Result<Tensor, ShapeError> {
+pub fn captions(graph: &mut Graph, config: &Config, batch: usize) -> Result<Tensor, ShapeError> {
+    let text = graph.input("text", &[batch, config.text_width])?;
+    // To unit variance.
+    let h = graph.scale(text, (config.text_width as f32).sqrt())?;
+    let h = linear_bias(graph, "text.0", h, 2 * config.output)?;
+    let h = graph.silu(h)?;
+    let h = linear_bias(graph, "text.1", h, config.output)?;
+    graph.l2_normalize(h)
+}
+
+/// Adds the pictures' side for `batch` pictures `x [B, side, side, 4]`, premultiplied RGBA in [-1, 1]; returns unit vectors
+/// `[B, output]`.
+pub fn pictures(graph: &mut Graph, config: &Config, batch: usize) -> Result<Tensor, ShapeError> {
     let Config { side, patch, width, blocks, heads, output, .. } = *config;
     let x = graph.input("x", &[batch, side, side, CHANNELS])?;
     let tokens = (side / patch).pow(2);
@@ -87,8 +104,10 @@ mod tests {
     fn graph_and_parameter_list_agree() {
         let config = Config::default();
         let mut graph = Graph::new();
-        let output = build(&mut graph, &config, 3).unwrap();
-        assert_eq!(graph.shape(output), [3, 384]);
+        let output = pictures(&mut graph, &config, 3).unwrap();
+        assert_eq!(graph.shape(output), [3, 256]);
+        let output = captions(&mut graph, &config, 3).unwrap();
+        assert_eq!(graph.shape(output), [3, 256]);
         let used: BTreeMap<String, Vec<usize>> =
             graph.parameters().map(|(name, tensor)| (name.to_owned(), graph.shape(tensor).to_vec())).collect();
         let listed: BTreeMap<String, Vec<usize>> =
