@@ -131,7 +131,8 @@ fn joint_attention(cpu: &Cpu, batch: usize, tokens: usize, text: usize) {
         Segment { k: image(w), v: image(2 * w), tokens, lengths: None },
         Segment { k: words(0), v: words(w), tokens: text, lengths: None },
     ];
-    let shape = AttentionShape { batch, heads, d, queries: tokens, scale: AttentionShape::default_scale(d) };
+    let scale = AttentionShape::default_scale(d);
+    let shape = AttentionShape { batch, heads, d, queries: tokens, scale, causal: false };
     let (mut out, mut stats) = (vec![0.0; batch * tokens * w], vec![0.0; batch * heads * tokens]);
     let dout = out.clone();
     let flops = 2.0 * 2.0 * (batch * w * tokens * (tokens + text)) as f64;

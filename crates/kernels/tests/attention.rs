@@ -17,6 +17,7 @@ struct Case {
     tokens: usize,
     text: usize,
     lengths: Vec<f32>,
+    causal: bool,
 }
 
 impl Case {
@@ -26,7 +27,8 @@ impl Case {
 
     fn shape(&self) -> AttentionShape {
         let scale = AttentionShape::default_scale(self.d);
-        AttentionShape { batch: self.batch, heads: self.heads, d: self.d, queries: self.tokens, scale }
+        let Self { batch, heads, d, tokens: queries, causal, .. } = *self;
+        AttentionShape { batch, heads, d, queries, scale, causal }
     }
 
     /// Queries, and the two segments, of `qkv` `[batch·tokens, 3·width]` and `kv` `[batch·text, 2·width]`.
@@ -105,17 +107,19 @@ impl Case {
 
 #[test]
 fn matches_reference() {
-    for (batch, heads, d, tokens, text, lengths) in [
-        (3, 6, 64, 16, 16, vec![16.0, 5.0, 0.0]),
-        (2, 2, 64, 64, 32, vec![31.0, 12.0]),
-        (2, 12, 32, 23, 0, vec![]),
-        (1, 2, 20, 37, 9, vec![7.0]),
-        (1, 1, 16, 300, 20, vec![13.0]),
+    for (batch, heads, d, tokens, text, lengths, causal) in [
+        (3, 6, 64, 16, 16, vec![16.0, 5.0, 0.0], false),
+        (2, 2, 64, 64, 32, vec![31.0, 12.0], false),
+        (2, 12, 32, 23, 0, vec![], false),
+        (1, 2, 20, 37, 9, vec![7.0], false),
+        (1, 1, 16, 300, 20, vec![13.0], false),
+        (2, 3, 64, 77, 0, vec![], true),
+        (1, 2, 20, 300, 0, vec![], true),
     ] {
-        let case = Case { batch, heads, d, tokens, text, lengths };
+        let case = Case { batch, heads, d, tokens, text, lengths, causal };
         let (qkv, kv, dout) = case.data();
         let want = case.reference(&wide(&qkv), &wide(&kv), &wide(&dout));
-        let what = format!("attention {batch}x{heads}x{d}, {tokens}+{text}");
+        let what = format!("attention {batch}x{heads}x{d}, {tokens}+{text}, causal {causal}");
         check(&what, 4e-6, &want, |cpu| case.run(cpu, &qkv, &kv, &dout));
     }
 }
@@ -127,7 +131,8 @@ fn masked_self_attention_without_any_key_is_zero() {
     let qkv = values(1, batch * tokens * 3 * w);
     let dout = values(2, batch * tokens * w);
     let lengths = [11.0, 4.0, 0.0];
-    let shape = AttentionShape { batch, heads, d, queries: tokens, scale: AttentionShape::default_scale(d) };
+    let scale = AttentionShape::default_scale(d);
+    let shape = AttentionShape { batch, heads, d, queries: tokens, scale, causal: false };
     for isa in Isa::available() {
         let cpu = Cpu::new(isa, 2);
         let column = |offset| Columns { data: &qkv[..], stride: 3 * w, offset };
@@ -160,7 +165,7 @@ fn masked_self_attention_without_any_key_is_zero() {
 
 #[test]
 fn padding_and_batch_change_no_bit() {
-    let case = Case { batch: 3, heads: 2, d: 64, tokens: 40, text: 16, lengths: vec![16.0, 9.0, 3.0] };
+    let case = Case { batch: 3, heads: 2, d: 64, tokens: 40, text: 16, lengths: vec![16.0, 9.0, 3.0], causal: false };
     let w = case.width();
     let (qkv, mut kv, dout) = case.data();
     for isa in Isa::available() {
@@ -170,7 +175,8 @@ fn padding_and_batch_change_no_bit() {
             // Padding keys are NaN.
             kv[(b * 16 + length as usize) * 2 * w..(b + 1) * 16 * 2 * w].fill(f32::NAN);
             // The item alone, without padding rows.
-            let alone = Case { batch: 1, heads: 2, d: 64, tokens: 40, text: length as usize, lengths: vec![length] };
+            let (text, lengths) = (length as usize, vec![length]);
+            let alone = Case { batch: 1, heads: 2, d: 64, tokens: 40, text, lengths, causal: false };
             let (image, text) =
                 (b * 40 * 3 * w..(b + 1) * 40 * 3 * w, b * 16 * 2 * w..(b * 16 + length as usize) * 2 * w);
             let one = alone.run(&cpu, &qkv[image.clone()], &kv[text.clone()], &dout[b * 40 * w..(b + 1) * 40 * w]);
@@ -188,22 +194,45 @@ fn padding_and_batch_change_no_bit() {
 
 #[test]
 fn gradient_is_the_slope() {
-    let case = Case { batch: 2, heads: 2, d: 4, tokens: 3, text: 3, lengths: vec![2.0, 0.0] };
+    for causal in [false, true] {
+        let case = Case { batch: 2, heads: 2, d: 4, tokens: 3, text: 3, lengths: vec![2.0, 0.0], causal };
+        let (qkv, kv, dout) = case.data();
+        let (qkv, kv, dout) = (wide(&qkv), wide(&kv), wide(&dout));
+        let want = case.reference(&qkv, &kv, &dout);
+        let forward = |qkv: &[f64], kv: &[f64]| {
+            let (q, segments) = case.operands(qkv, kv);
+            dot(&reference::attention(&case.shape(), q, &segments).0, &dout)
+        };
+        check_gradient("dqkv", |v| forward(v, &kv), &qkv, &want[2]);
+        // Text follows the image, where causal attention does not look.
+        if causal {
+            assert!(want[3].iter().all(|g| *g == 0.0));
+        } else {
+            check_gradient("dkv", |v| forward(&qkv, v), &kv, &want[3]);
+        }
+    }
+}
+
+#[test]
+fn later_keys_change_no_bit() {
+    let case = Case { batch: 1, heads: 2, d: 32, tokens: 140, text: 0, lengths: vec![], causal: true };
+    let w = case.width();
     let (qkv, kv, dout) = case.data();
-    let (qkv, kv, dout) = (wide(&qkv), wide(&kv), wide(&dout));
-    let want = case.reference(&qkv, &kv, &dout);
-    let forward = |qkv: &[f64], kv: &[f64]| {
-        let (q, segments) = case.operands(qkv, kv);
-        dot(&reference::attention(&case.shape(), q, &segments).0, &dout)
-    };
-    check_gradient("dqkv", |v| forward(v, &kv), &qkv, &want[2]);
-    check_gradient("dkv", |v| forward(&qkv, v), &kv, &want[3]);
+    for isa in Isa::available() {
+        let cpu = Cpu::new(isa, 2);
+        let all = case.run(&cpu, &qkv, &kv, &dout);
+        for tokens in [1, 31, 40, 129] {
+            let prefix = Case { tokens, lengths: vec![], ..case };
+            let one = prefix.run(&cpu, &qkv[..tokens * 3 * w], &kv, &dout[..tokens * w]);
+            assert_same_bits("out", &one[0], &all[0][..tokens * w]);
+        }
+    }
 }
 
 #[test]
 #[should_panic(expected = "disjoint columns")]
 fn overlapping_targets_are_refused() {
-    let case = Case { batch: 1, heads: 1, d: 8, tokens: 2, text: 0, lengths: vec![] };
+    let case = Case { batch: 1, heads: 1, d: 8, tokens: 2, text: 0, lengths: vec![], causal: false };
     let (qkv, kv, dout) = case.data();
     let (q, segments) = case.operands(&qkv, &kv);
     let (mut dqkv, out, stats) = (vec![0.0; qkv.len()], vec![0.0; dout.len()], vec![0.0; 2]);

@@ -2,7 +2,7 @@
 //! saved log-sum-exp (FlashAttention-2, arXiv 2307.08691, algorithm 2).
 
 use super::forward::QUERY_BLOCK;
-use super::tiles::{Lanes, Product, SoftmaxBackward, transpose};
+use super::tiles::{Lanes, Product, SoftmaxBackward, hide_later, transpose};
 use super::{AttentionShape, Columns, Segment, SegmentTarget, Target, gather, key_count};
 use crate::Cpu;
 use crate::rows::{Parts, with_scratch};
@@ -61,7 +61,7 @@ pub fn attention_backward(
                     let lse = stats[(b * heads + h) * queries + first + i];
                     block.load(i, q.head(d, row, h), shape.scale, &out[at..][..d], &dout[at..][..d], lse);
                 }
-                block.run(cpu, &keys, dk, dv, first > 0);
+                block.run(cpu, &keys, shape.causal.then_some(first), dk, dv, first > 0);
                 for (i, from) in block.dq.chunks_exact(d_padded).enumerate() {
                     let to = slot(dq, b * queries + first + i);
                     to.iter_mut().zip(from).for_each(|(to, from)| *to = from * shape.scale);
@@ -165,8 +165,9 @@ impl<'a> QueryBlock<'a> {
         self.lse[i] = lse;
     }
 
-    /// Writes (or adds to) `dk`, `dv` `[n, d_padded]`, and writes `self.dq`.
-    fn run(&mut self, cpu: &Cpu, keys: &Keys, dk: &mut [f32], dv: &mut [f32], accumulate: bool) {
+    /// Writes (or adds to) `dk`, `dv` `[n, d_padded]`, and writes `self.dq`. `causal`: the first query, if later keys are
+    /// hidden.
+    fn run(&mut self, cpu: &Cpu, keys: &Keys, causal: Option<usize>, dk: &mut [f32], dv: &mut [f32], accumulate: bool) {
         let Keys { n, d, d_padded, .. } = *keys;
         let (count, columns) = (self.count, self.columns);
         // scores = K·Qᵀ, gradient = V·dOᵀ: [n, columns]
@@ -185,6 +186,9 @@ impl<'a> QueryBlock<'a> {
                 c_row: columns,
                 accumulate: false,
             });
+        }
+        if let Some(first) = causal {
+            hide_later(self.scores, columns, 0, first);
         }
         cpu.isa.dispatch(SoftmaxBackward {
             scores: self.scores,

@@ -1,7 +1,7 @@
 //! Attention forward: one task for each (batch item, head, up to 128 queries), 32 queries at a time, online softmax over
 //! blocks of 128 keys.
 
-use super::tiles::{Lanes, Product, ScaleRows, SoftmaxStep, transpose};
+use super::tiles::{Lanes, Product, ScaleRows, SoftmaxStep, hide_later, transpose};
 use super::{AttentionShape, Columns, Segment, gather, key_count};
 use crate::Cpu;
 use crate::rows::{Parts, with_scratch};
@@ -42,7 +42,9 @@ pub fn attention(
             gather(shape, segments, b, h, k, v, d_padded);
             for first in (first..queries.min(first + TASK_QUERIES)).step_by(QUERY_BLOCK) {
                 let count = QUERY_BLOCK.min(queries - first);
-                let block = Block { cpu, shape, k, v, d_padded, n, count, columns: count.next_multiple_of(lanes) };
+                let n = if shape.causal { n.min(first + count) } else { n };
+                let columns = count.next_multiple_of(lanes);
+                let block = Block { cpu, shape, k, v, d_padded, n, first, count, columns };
                 // SAFETY: each (batch item, head, query) belongs to one block of one task.
                 let lse = unsafe { stats.part((b * heads + h) * queries + first, count) };
                 let o = block.run(|i| q.head(d, b * queries + first + i, h), lse, rest);
@@ -66,6 +68,8 @@ struct Block<'a> {
     v: &'a [f32],
     d_padded: usize,
     n: usize,
+    /// First query.
+    first: usize,
     /// Queries.
     count: usize,
     /// Queries, padded to whole vectors.
@@ -110,6 +114,9 @@ impl Block<'_> {
                 c_row: columns,
                 accumulate: false,
             });
+            if shape.causal {
+                hide_later(scores, columns, first, self.first);
+            }
             cpu.isa.dispatch(SoftmaxStep { scores, max, sum, rescale });
             if first > 0 {
                 cpu.isa.dispatch(ScaleRows { width: d_padded, factors: rescale, rows: o });

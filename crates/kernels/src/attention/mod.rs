@@ -1,8 +1,8 @@
 //! Multi-head attention `softmax(q·kᵀ·scale)·v` over one or several segments of keys, and its backward pass.
 //!
 //! Joint attention (image and text tokens, SD3 arXiv 2403.03206) is one softmax over the concatenated segments; keys
-//! at or beyond a segment's length are not read, so padding never changes a bit. Each (batch item, head, block of
-//! queries) is one task. Statistics: the log-sum-exp of a query's scaled scores (FlashAttention-2, arXiv 2307.08691).
+//! at or beyond a segment's length are not read, so padding never changes a bit. Causal attention hides from each query
+//! the keys after its own place. Each (batch item, head, block of queries) is one task. Statistics: the log-sum-exp of a query's scaled scores (FlashAttention-2, arXiv 2307.08691).
 
 mod backward;
 mod forward;
@@ -24,6 +24,8 @@ pub struct AttentionShape {
     pub queries: usize,
     /// Factor of the scores, usually [`AttentionShape::default_scale`].
     pub scale: f32,
+    /// Query `i` sees the first `i + 1` of the joined keys only.
+    pub causal: bool,
 }
 
 impl AttentionShape {

@@ -234,6 +234,13 @@ pub(super) fn transpose(x: &[f32], stride: usize, width: usize, columns: usize, 
     }
 }
 
+/// Causal scores `[keys, columns]`, keys from `key` on and queries from `query` on: what comes after a query is -inf.
+pub(super) fn hide_later(scores: &mut [f32], columns: usize, key: usize, query: usize) {
+    for (key, row) in (key..).zip(scores.chunks_exact_mut(columns)) {
+        row[..key.saturating_sub(query).min(columns)].fill(f32::NEG_INFINITY);
+    }
+}
+
 /// The number of lanes of an instruction set.
 pub(super) struct Lanes;
 

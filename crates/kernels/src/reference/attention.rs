@@ -11,6 +11,11 @@ fn keys(segments: &[Segment<f64>], b: usize) -> Vec<(usize, usize)> {
     all
 }
 
+/// Those of `keys` that query `i` sees.
+fn seen<'a>(shape: &AttentionShape, keys: &'a [(usize, usize)], i: usize) -> &'a [(usize, usize)] {
+    if shape.causal { &keys[..keys.len().min(i + 1)] } else { keys }
+}
+
 fn head<'a>(c: &Columns<'a, f64>, d: usize, row: usize, h: usize) -> &'a [f64] {
     &c.data[row * c.stride + c.offset + h * d..][..d]
 }
@@ -45,10 +50,11 @@ pub fn attention(shape: &AttentionShape, q: Columns<f64>, segments: &[Segment<f6
         for h in 0..heads {
             for i in 0..queries {
                 let row = b * queries + i;
-                let (lse, p) = probabilities(shape, head(&q, d, row, h), segments, &keys, h);
+                let keys = seen(shape, &keys, i);
+                let (lse, p) = probabilities(shape, head(&q, d, row, h), segments, keys, h);
                 stats[(b * heads + h) * queries + i] = lse;
                 let out = &mut out[(row * heads + h) * d..][..d];
-                for (p, &(s, key)) in p.iter().zip(&keys) {
+                for (p, &(s, key)) in p.iter().zip(keys) {
                     for (o, v) in out.iter_mut().zip(head(&segments[s].v, d, key, h)) {
                         *o += p * v;
                     }
@@ -83,7 +89,8 @@ pub fn attention_backward(
                 let row = b * queries + i;
                 let query = head(&q, d, row, h);
                 let dout = &dout[(row * heads + h) * d..][..d];
-                let (_, p) = probabilities(shape, query, segments, &keys, h);
+                let keys = seen(shape, &keys, i);
+                let (_, p) = probabilities(shape, query, segments, keys, h);
                 let dp: Vec<f64> = keys.iter().map(|&(s, key)| dot(dout, head(&segments[s].v, d, key, h))).collect();
                 let mean = dot(&p, &dp);
                 for (j, &(s, key)) in keys.iter().enumerate() {
