@@ -190,7 +190,7 @@ impl Tape<'_> {
                 let op = Op::QkNormRotaryBackward { parts, heads, head_dim, eps, rotary };
                 self.emit(op, chain(i), &i[..learned]);
             }
-            Op::Attention { heads, head_dim, query, segments } => {
+            Op::Attention { heads, head_dim, query, segments, causal } => {
                 let mut sources = vec![i[0]];
                 let mut at = 1;
                 for segment in segments {
@@ -207,6 +207,7 @@ impl Tape<'_> {
                     head_dim: *head_dim,
                     query: *query,
                     segments: segments.clone(),
+                    causal: *causal,
                 };
                 self.emit(op, inputs, &sources);
             }

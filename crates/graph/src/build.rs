@@ -211,6 +211,30 @@ impl Graph {
         query: Columns,
         segments: &[KeyValue],
     ) -> Result<Tensor, ShapeError> {
+        self.attend(heads, head_dim, query, segments, false)
+    }
+
+    /// [`Graph::attention`] of the tokens of one sequence, each to itself and those before it (text encoders).
+    pub fn causal_attention(
+        &mut self,
+        heads: usize,
+        head_dim: usize,
+        query: Columns,
+        own: KeyValue,
+    ) -> Result<Tensor, ShapeError> {
+        let (qs, ks) = (self.shape(query.tensor), self.shape(own.key.tensor));
+        check("causal_attention", qs.get(1) == ks.get(1), || "as many keys as queries".into(), &[qs, ks])?;
+        self.attend(heads, head_dim, query, &[own], true)
+    }
+
+    fn attend(
+        &mut self,
+        heads: usize,
+        head_dim: usize,
+        query: Columns,
+        segments: &[KeyValue],
+        causal: bool,
+    ) -> Result<Tensor, ShapeError> {
         const NAME: &str = "attention";
         let width = heads * head_dim;
         let qs = self.shape(query.tensor).to_vec();
@@ -241,7 +265,7 @@ impl Graph {
                 return Err(ShapeError::new(NAME, format!("separate blocks of {width} columns"), found));
             }
         }
-        let op = Op::Attention { heads, head_dim, query: query.offset, segments: columns };
+        let op = Op::Attention { heads, head_dim, query: query.offset, segments: columns, causal };
         Ok(self.push(op, inputs, &[&[qs[0], qs[1], width], &[qs[0], heads, qs[1]]])[0])
     }
 

@@ -124,6 +124,7 @@ fn flops(graph: &Graph, node: &Node) -> u64 {
         Op::Conv2d { .. } => 2 * len(o[0]) * patch(graph, i[1]),
         Op::Conv2dInputGradient { .. } => 2 * len(i[0]) * patch(graph, i[1]),
         Op::Conv2dWeightGradient { .. } => 2 * len(i[0]) * patch(graph, o[0]),
+        // Keys that causal attention hides count: most of their products are made.
         Op::Attention { segments, .. } => 4 * len(o[0]) * keys(graph, node, segments),
         Op::AttentionBackward { segments, .. } => 10 * len(i[i.len() - 1]) * keys(graph, node, segments),
         Op::RmsNorm { .. } | Op::LayerNorm { .. } | Op::L2Normalize => 6 * len(o[0]),

@@ -142,12 +142,12 @@ pub(crate) fn execute(
             };
             norm::qk_norm_rotary_backward(cpu, &config, x[0], dy, o0, dquery, Some(dkey));
         }
-        Op::Attention { heads, head_dim, query, segments } => {
-            let (shape, q, joined) = attention_operands(graph, node, x, *heads, *head_dim, *query, segments);
+        Op::Attention { heads, head_dim, query, segments, causal } => {
+            let (shape, q, joined) = attention_operands(graph, node, x, *heads, *head_dim, *query, segments, *causal);
             attention(cpu, &shape, q, &joined[..segments.len()], o0, o1);
         }
-        Op::AttentionBackward { heads, head_dim, query, segments } => {
-            let (shape, q, joined) = attention_operands(graph, node, x, *heads, *head_dim, *query, segments);
+        Op::AttentionBackward { heads, head_dim, query, segments, causal } => {
+            let (shape, q, joined) = attention_operands(graph, node, x, *heads, *head_dim, *query, segments, *causal);
             let (out, stats, dout) = (x[i.len() - 3], x[i.len() - 2], x[i.len() - 1]);
             let (dq, targets) = attention_targets(graph, node, *query, segments);
             let buffers = &mut outputs[..o.len()];
@@ -259,6 +259,7 @@ fn attention_operands<'a>(
     d: usize,
     query: usize,
     segments: &[SegmentColumns],
+    causal: bool,
 ) -> (AttentionShape, Columns<'a>, [Segment<'a>; MAX_SEGMENTS]) {
     let view = |at: usize, offset: usize| {
         let stride = graph.shape(node.inputs[at])[2];
@@ -266,7 +267,7 @@ fn attention_operands<'a>(
     };
     let shape = graph.shape(node.inputs[0]);
     let scale = AttentionShape::default_scale(d);
-    let attention = AttentionShape { batch: shape[0], heads, d, queries: shape[1], scale };
+    let attention = AttentionShape { batch: shape[0], heads, d, queries: shape[1], scale, causal };
     let q = view(0, query);
     let mut joined = [Segment { k: q, v: q, tokens: 0, lengths: None }; MAX_SEGMENTS];
     let mut at = 1;

@@ -104,8 +104,9 @@ pub enum Op {
     /// every query and key head RMS-normed with the weight, then rotated; values copied.
     QkNormRotary { parts: QkParts, heads: usize, head_dim: usize, eps: f32, rotary: bool },
     /// query tensor, then for each segment: key tensor, value tensor, \[lengths `[B]`\] → out `[B, T, heads·d]`, statistics
-    /// `[B, heads, T]`. Softmax runs over the concatenated segments; keys at and beyond the lengths are not read.
-    Attention { heads: usize, head_dim: usize, query: usize, segments: Vec<SegmentColumns> },
+    /// `[B, heads, T]`. Softmax runs over the concatenated segments; keys at and beyond the lengths are not read. Causal:
+    /// token t sees keys 0 to t.
+    Attention { heads: usize, head_dim: usize, query: usize, segments: Vec<SegmentColumns>, causal: bool },
     /// table `[V, D]`, ids `[..]` (whole numbers) → `[.., D]`.
     Embedding,
     /// t `[B]` → `[B, dim]`: cosines then sines of t·max_period^(−i/(dim/2)).
@@ -162,7 +163,7 @@ pub enum Op {
     QkNormRotaryBackward { parts: QkParts, heads: usize, head_dim: usize, eps: f32, rotary: bool },
     /// inputs of the forward node, out, statistics, dout → gradient of each distinct tensor among query, keys and values in
     /// order of first appearance.
-    AttentionBackward { heads: usize, head_dim: usize, query: usize, segments: Vec<SegmentColumns> },
+    AttentionBackward { heads: usize, head_dim: usize, query: usize, segments: Vec<SegmentColumns>, causal: bool },
     /// ids, dy → dtable.
     EmbeddingBackward,
     /// lengths, dy → dx.

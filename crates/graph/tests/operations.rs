@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use graph::{Conv2dOptions, Executor, Graph, Modulation, PackedParameters, Parameters};
+use graph::{Conv2dOptions, Executor, Graph, KeyValue, Modulation, PackedParameters, Parameters};
 use graph::{Precision, QkParts, ShapeError, Tensor};
 use kernels::attention::{AttentionShape, Columns, Segment};
 use kernels::conv::ConvShape;
@@ -146,8 +146,18 @@ fn attention_and_its_norm() {
     let q = view(&qkv[..], 24, 0);
     let own = Segment { k: view(&qkv[..], 24, 8), v: view(&qkv[..], 24, 16), tokens: 5, lengths: None };
     let text = Segment { k: view(&kv[..], 16, 0), v: view(&kv[..], 16, 8), tokens: 3, lengths: Some(&x[2][..]) };
-    let shape = AttentionShape { batch: 2, heads: 2, d: 4, queries: 5, scale: 0.5 };
+    let shape = AttentionShape { batch: 2, heads: 2, d: 4, queries: 5, scale: 0.5, causal: false };
     same("joint_attention", &y, &reference::attention(&shape, q, &[own, text]).0);
+
+    let (x, y) = run(|g| {
+        let qkv = g.input("qkv", &[2, 5, 24])?;
+        let columns = |offset| graph::Columns { tensor: qkv, offset };
+        g.causal_attention(2, 4, columns(0), KeyValue { key: columns(8), value: columns(16), lengths: None })
+    });
+    let qkv = wide(&x[0]);
+    let own = Segment { k: view(&qkv[..], 24, 8), v: view(&qkv[..], 24, 16), tokens: 5, lengths: None };
+    let shape = AttentionShape { causal: true, ..shape };
+    same("causal_attention", &y, &reference::attention(&shape, view(&qkv[..], 24, 0), &[own]).0);
 
     let (x, y) = run(|g| {
         let qkv = g.input("qkv", &[2, 5, 24])?;

@@ -45,7 +45,7 @@ fn network(batch: usize) -> Result<Graph, ShapeError> {
         value: Columns { tensor: v, offset: 0 },
         lengths: Some(lengths),
     };
-    let a = g.attention(HEADS, D / HEADS, Columns { tensor: q, offset: 0 }, &[own])?;
+    let a = g.causal_attention(HEADS, D / HEADS, Columns { tensor: q, offset: 0 }, own)?;
     let a = dense(g, "text.o", a, D, true)?;
     let y = g.add(y, a)?;
     let u = dense(g, "text.up", y, 2 * D, true)?;
