@@ -2,19 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use formats::safetensors::File;
 use graph::{Executor, Graph, PackedParameters, Precision};
 use kernels::Cpu;
 
+use crate::executors::{Executors, read_words};
 use crate::minilm::{self, Config, MINILM_L6, WORD_TABLE};
-use crate::{LoadReport, TextError, Tokenizer, WrongShape};
+use crate::{LoadReport, TextError, Tokenizer};
 
 /// Rows (prompts · tokens) computed at a time; bounds the activations' memory.
 const ROWS_AT_ONCE: usize = 2048;
-/// Planned graphs kept, one for each (batch, tokens) last used.
-const KEPT_EXECUTORS: usize = 4;
 /// `[CLS]` and `[SEP]`.
 const MIN_TOKENS: usize = 2;
 
@@ -40,15 +39,8 @@ pub struct TextEncoder {
     file: File,
     report: LoadReport,
     packed: Arc<PackedParameters>,
-    /// Last used at the end.
-    executors: Mutex<Vec<Planned>>,
-}
-
-#[derive(Debug)]
-struct Planned {
-    batch: usize,
-    tokens: usize,
-    executor: Executor,
+    /// By batch and tokens.
+    executors: Executors<(usize, usize)>,
 }
 
 impl TextEncoder {
@@ -70,7 +62,7 @@ impl TextEncoder {
             return Err(error.into());
         }
         let packed = Arc::new(packed?);
-        let executors = Mutex::new(Vec::new());
+        let executors = Executors::default();
         Ok(Self { cpu: cpu.clone(), config, tokenizer, file: weights, report, packed, executors })
     }
 
@@ -143,41 +135,29 @@ impl TextEncoder {
     fn run(&self, ids: &[Vec<u32>], tokens: usize, states: &mut [f32], pooled: &mut [f32]) -> Result<(), TextError> {
         let d = self.config.hidden;
         let table = self.file.rows(WORD_TABLE)?;
-        let mut executors = self.executors.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut planned = match executors.iter().position(|p| (p.batch, p.tokens) == (ids.len(), tokens)) {
-            Some(index) => executors.remove(index),
-            None => {
-                if executors.len() >= KEPT_EXECUTORS {
-                    executors.remove(0);
-                }
-                let graph = Arc::new(plan(&self.config, ids.len(), tokens)?);
-                let executor = Executor::new(&self.cpu, graph, self.packed.clone())?;
-                Planned { batch: ids.len(), tokens, executor }
-            }
+        let make = || {
+            let graph = Arc::new(plan(&self.config, ids.len(), tokens)?);
+            Ok(Executor::new(&self.cpu, graph, self.packed.clone())?)
         };
-        let executor = &mut planned.executor;
-        let words = executor.input_mut("words")?;
-        for (ids, words) in ids.iter().zip(words.chunks_exact_mut(tokens * d)) {
-            let (valid, padding) = words.split_at_mut(ids.len() * d);
-            for (&id, row) in ids.iter().zip(valid.chunks_exact_mut(d)) {
-                if !table.read(id as usize, row) {
-                    return Err(TextError::TokenId { id, rows: table.len() });
-                }
+        self.executors.with((ids.len(), tokens), make, |executor| {
+            let words = executor.input_mut("words")?;
+            for (ids, words) in ids.iter().zip(words.chunks_exact_mut(tokens * d)) {
+                let (valid, padding) = words.split_at_mut(ids.len() * d);
+                read_words(&table, ids, d, valid)?;
+                padding.fill(0.0);
             }
-            padding.fill(0.0);
-        }
-        for (ids, length) in ids.iter().zip(executor.input_mut("lengths")?) {
-            *length = ids.len() as f32;
-        }
-        executor.run()?;
-        let found = executor.output("states").chunks_exact(tokens * d);
-        for ((ids, found), states) in ids.iter().zip(found).zip(states.chunks_exact_mut(tokens * d)) {
-            let valid = ids.len() * d;
-            states[..valid].copy_from_slice(&found[..valid]);
-        }
-        pooled.copy_from_slice(executor.output("pooled"));
-        executors.push(planned);
-        Ok(())
+            for (ids, length) in ids.iter().zip(executor.input_mut("lengths")?) {
+                *length = ids.len() as f32;
+            }
+            executor.run()?;
+            let found = executor.output("states").chunks_exact(tokens * d);
+            for ((ids, found), states) in ids.iter().zip(found).zip(states.chunks_exact_mut(tokens * d)) {
+                let valid = ids.len() * d;
+                states[..valid].copy_from_slice(&found[..valid]);
+            }
+            pooled.copy_from_slice(executor.output("pooled"));
+            Ok(())
+        })
     }
 }
 
@@ -189,18 +169,10 @@ fn plan(config: &Config, batch: usize, tokens: usize) -> Result<Graph, TextError
 
 /// Compares the tensors of a file with the network's.
 fn fit(config: &Config, file: &File) -> Result<LoadReport, TextError> {
-    let mut expected: BTreeMap<String, Vec<usize>> = minilm::parameters(config).into_iter().collect();
-    let mut report = LoadReport::default();
+    let expected: BTreeMap<String, Vec<usize>> = minilm::parameters(config).into_iter().collect();
+    let mut found = Vec::new();
     for name in file.value_names() {
-        let found = file.shape(name)?;
-        match expected.remove(name) {
-            None => report.unused.push(name.to_owned()),
-            Some(expected) if expected == found => report.loaded.push(name.to_owned()),
-            Some(expected) => {
-                report.wrong_shape.push(WrongShape { name: name.to_owned(), expected, found: found.to_vec() });
-            }
-        }
+        found.push((name, file.shape(name)?));
     }
-    report.missing = expected.into_keys().collect();
-    Ok(report)
+    Ok(LoadReport::new(expected, found))
 }

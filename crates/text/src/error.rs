@@ -1,5 +1,6 @@
 //! What can go wrong between a prompt and its states, and the report of strict loading.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Text could not be encoded, or the encoder could not be loaded.
@@ -38,6 +39,14 @@ pub enum TextError {
         least: usize,
         /// Most: the positions of the network.
         most: usize,
+    },
+    /// States of a layer that does not exist.
+    #[error("{found} layers were to be left out; the text encoder has {layers}")]
+    Skip {
+        /// What was asked for.
+        found: usize,
+        /// Layers of the network.
+        layers: usize,
     },
     /// The tokenizer and the weights do not belong together.
     #[error("token {id} of the tokenizer is outside the {rows} rows of the word table")]
@@ -83,6 +92,25 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
+    /// Compares the tensors of a file with those of a network, by name.
+    pub(crate) fn new<'a>(
+        mut expected: BTreeMap<String, Vec<usize>>,
+        found: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+    ) -> Self {
+        let mut report = Self::default();
+        for (name, found) in found {
+            match expected.remove(name) {
+                None => report.unused.push(name.to_owned()),
+                Some(expected) if expected == found => report.loaded.push(name.to_owned()),
+                Some(expected) => {
+                    report.wrong_shape.push(WrongShape { name: name.to_owned(), expected, found: found.to_vec() });
+                }
+            }
+        }
+        report.missing = expected.into_keys().collect();
+        report
+    }
+
     /// Whether every tensor fits and none is left over.
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty() && self.unused.is_empty() && self.wrong_shape.is_empty()

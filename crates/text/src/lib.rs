@@ -6,6 +6,7 @@
 
 mod encoder;
 mod error;
+mod executors;
 pub mod minilm;
 mod tokenizer;
 
