@@ -1,0 +1,175 @@
+//! Where weight files keep a text transformer, and under which names.
+
+use std::collections::BTreeMap;
+
+use formats::safetensors::{Error, File};
+
+use super::Config;
+use super::network::{PROJECTION, parameters};
+use crate::LoadReport;
+
+/// Names and shapes of the tensors of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// transformers' `CLIPTextModel` and `CLIPTextModelWithProjection`: our own names.
+    Transformers,
+    /// open_clip's text tower: queries, keys and values in one tensor, the projection transposed.
+    OpenClip,
+}
+
+/// Where a file keeps a text transformer: every name begins with `prefix`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// What comes before the names of the layout; other tensors of the file are none of ours.
+    pub prefix: &'static str,
+    /// Names after the prefix.
+    pub layout: Layout,
+}
+
+impl Place {
+    /// A file of its own, such as `text_encoder/model.safetensors` of diffusers.
+    pub const ALONE: Self = Self { prefix: "", layout: Layout::Transformers };
+    /// CLIP-L in a single file of SD 1.x.
+    pub const SD1: Self = Self { prefix: "cond_stage_model.transformer.", layout: Layout::Transformers };
+    /// OpenCLIP-H in a single file of SD 2.x.
+    pub const SD2: Self = Self { prefix: "cond_stage_model.model.", layout: Layout::OpenClip };
+    /// CLIP-L in a single file of SDXL.
+    pub const SDXL_L: Self = Self { prefix: "conditioner.embedders.0.transformer.", layout: Layout::Transformers };
+    /// OpenCLIP-G in a single file of SDXL.
+    pub const SDXL_G: Self = Self { prefix: "conditioner.embedders.1.model.", layout: Layout::OpenClip };
+}
+
+/// The part of a file's tensor that is a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Whole,
+    /// The nth of three equal runs of rows.
+    Third(usize),
+    Transposed,
+}
+
+/// Layers of transformers, up to the number.
+const LAYERS: &str = "text_model.encoder.layers.";
+/// Layers of open_clip, up to the number.
+const OPEN_CLIP_LAYERS: &str = "transformer.resblocks.";
+
+/// How the names of open_clip begin, outside and inside a layer.
+const OPEN_CLIP: [(&str, &str, Part); 12] = [
+    ("text_model.embeddings.token_embedding.", "token_embedding.", Part::Whole),
+    ("text_model.embeddings.position_embedding.weight", "positional_embedding", Part::Whole),
+    ("text_model.final_layer_norm.", "ln_final.", Part::Whole),
+    ("text_projection.weight", "text_projection", Part::Transposed),
+    ("self_attn.q_proj.", "attn.in_proj_", Part::Third(0)),
+    ("self_attn.k_proj.", "attn.in_proj_", Part::Third(1)),
+    ("self_attn.v_proj.", "attn.in_proj_", Part::Third(2)),
+    ("self_attn.out_proj.", "attn.out_proj.", Part::Whole),
+    ("layer_norm1.", "ln_1.", Part::Whole),
+    ("layer_norm2.", "ln_2.", Part::Whole),
+    ("mlp.fc1.", "mlp.c_fc.", Part::Whole),
+    ("mlp.fc2.", "mlp.c_proj.", Part::Whole),
+];
+
+/// Tensors of published files that are no weights: positions by number, the mask, the scale of the contrastive loss.
+const NO_WEIGHTS: [&str; 3] = ["text_model.embeddings.position_ids", "attn_mask", "logit_scale"];
+
+/// A parameter as a file keeps it.
+struct Stored {
+    name: String,
+    shape: Vec<usize>,
+    part: Part,
+}
+
+impl Place {
+    /// The name that stands for the parameter `name` in a file.
+    pub(super) fn name(&self, name: &str) -> String {
+        self.stored(name, &[]).name
+    }
+
+    fn stored(&self, name: &str, shape: &[usize]) -> Stored {
+        let (name, part) = match self.layout {
+            Layout::Transformers => (name.to_owned(), Part::Whole),
+            Layout::OpenClip => open_clip_name(name),
+        };
+        let mut shape = shape.to_vec();
+        match part {
+            Part::Whole => {}
+            Part::Third(_) => shape.iter_mut().take(1).for_each(|rows| *rows *= 3),
+            Part::Transposed => shape.reverse(),
+        }
+        Stored { name: format!("{}{name}", self.prefix), shape, part }
+    }
+
+    /// The values of the parameter `name` of this shape, from a file that [`fit`]s.
+    pub(super) fn read(&self, file: &File, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let stored = self.stored(name, shape);
+        match (stored.part, shape) {
+            (Part::Third(third), &[rows, columns]) => {
+                let table = file.rows(&stored.name)?;
+                let mut values = vec![0.0; rows * columns];
+                for (row, values) in (third * rows..).zip(values.chunks_exact_mut(columns)) {
+                    assert!(table.read(row, values), "the file fits");
+                }
+                Ok(values)
+            }
+            (Part::Third(third), _) => {
+                let values = file.to_f32_of_shape(&stored.name, &stored.shape)?;
+                let length = values.len() / 3;
+                Ok(values[third * length..][..length].to_vec())
+            }
+            (Part::Transposed, &[rows, columns]) => {
+                let values = file.to_f32_of_shape(&stored.name, &stored.shape)?;
+                Ok((0..rows * columns).map(|at| values[at % columns * rows + at / columns]).collect())
+            }
+            _ => file.to_f32_of_shape(&stored.name, &stored.shape),
+        }
+    }
+}
+
+fn open_clip_name(name: &str) -> (String, Part) {
+    let in_layer = name.strip_prefix(LAYERS).and_then(|rest| rest.split_once('.'));
+    let (start, rest) = match in_layer {
+        Some((number, rest)) => (format!("{OPEN_CLIP_LAYERS}{number}."), rest),
+        None => (String::new(), name),
+    };
+    let renamed = OPEN_CLIP.iter().find_map(|(from, to, part)| Some((rest.strip_prefix(from)?, to, *part)));
+    match renamed {
+        Some((rest, to, part)) => (format!("{start}{to}{rest}"), part),
+        None => (name.to_owned(), Part::Whole),
+    }
+}
+
+/// Compares the tensors of a file, names and shapes, with the network's. What is outside the place does not count.
+pub fn fit<'a>(config: &Config, place: Place, found: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> LoadReport {
+    let stored = parameters(config).into_iter().map(|(name, shape)| place.stored(&name, &shape));
+    let expected: BTreeMap<String, Vec<usize>> = stored.map(|stored| (stored.name, stored.shape)).collect();
+    let projection = place.name(PROJECTION);
+    let ours = found.into_iter().filter(|(name, _)| {
+        let own_name = name.strip_prefix(place.prefix);
+        let unread = *name == projection && config.projection.is_none();
+        own_name.is_some_and(|name| !NO_WEIGHTS.contains(&name)) && !unread
+    });
+    LoadReport::new(expected, ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clip::OPEN_CLIP_G;
+
+    #[test]
+    fn every_parameter_has_its_own_place() {
+        for place in [Place::ALONE, Place::SDXL_G] {
+            let mut places: Vec<(String, usize)> = Vec::new();
+            for (name, shape) in parameters(&OPEN_CLIP_G) {
+                let stored = place.stored(&name, &shape);
+                assert!(stored.name.starts_with(place.prefix));
+                assert_eq!(stored.name == name, place.layout == Layout::Transformers, "{name}");
+                places.push((stored.name, if let Part::Third(third) = stored.part { third } else { 0 }));
+            }
+            let all = places.len();
+            places.sort();
+            places.dedup();
+            assert_eq!(places.len(), all);
+        }
+    }
+}
