@@ -47,12 +47,28 @@ fn swiglu_matches_reference() {
 }
 
 #[test]
+fn geglu_matches_reference() {
+    for (rows, h) in [(40, 1024), (9, 21)] {
+        let (x, dy) = (values(1, rows * 2 * h), values(2, rows * h));
+        let want = [reference::geglu(h, &wide(&x)), reference::geglu_backward(h, &wide(&x), &wide(&dy))];
+        check(&format!("geglu {rows}x{h}"), 1e-6, &want, |cpu| {
+            let (mut y, mut dx) = (vec![9.0; rows * h], vec![9.0; rows * 2 * h]);
+            geglu(cpu, h, &x, &mut y);
+            geglu_backward(cpu, h, &x, &dy, &mut dx);
+            vec![y, dx]
+        });
+    }
+}
+
+#[test]
 fn activation_gradients_are_the_slopes() {
     let (x, dy) = (wide(&values(1, 12)), wide(&values(2, 12)));
     check_gradient("silu", |v| dot(&reference::silu(v), &dy), &x, &reference::silu_backward(&x, &dy));
     check_gradient("gelu", |v| dot(&reference::gelu(v), &dy), &x, &reference::gelu_backward(&x, &dy));
     let dx = reference::swiglu_backward(3, &x, &dy[..6]);
     check_gradient("swiglu", |v| dot(&reference::swiglu(3, v), &dy[..6]), &x, &dx);
+    let dx = reference::geglu_backward(3, &x, &dy[..6]);
+    check_gradient("geglu", |v| dot(&reference::geglu(3, v), &dy[..6]), &x, &dx);
     // erf is its own series here: check it against tabulated values.
     for (x, want) in [(0.5, 0.520_499_877_813_046_5), (1.0, 0.842_700_792_949_714_9), (3.5, 0.999_999_256_901_627_7)] {
         assert!((reference::erf(x) - want).abs() < 1e-14, "erf({x})");

@@ -1,4 +1,4 @@
-//! Activations: SiLU (arXiv 1702.03118), GELU with erf (arXiv 1606.08415), SwiGLU (arXiv 2002.05202).
+//! Activations: SiLU (arXiv 1702.03118), GELU with erf (arXiv 1606.08415), SwiGLU and GEGLU (arXiv 2002.05202).
 
 use simd::{Kernel, Simd, vecmath};
 
@@ -124,6 +124,75 @@ impl Kernel for SwiGluBackward<'_> {
                 let slope = s.mul_add(silu, s.sub(s.splat(1.0), sigmoid), sigmoid);
                 at.store(s, s.mul(s.mul(dy, at.load(s, value)), slope), dgate);
                 at.store(s, s.mul(dy, silu), dvalue);
+            });
+        }
+    }
+}
+
+/// `y = x[.., ..h] · gelu(x[.., h..])`; `x`: `[rows, 2h] f32`, `y`: `[rows, h] f32`. The gate is the second half, as in the
+/// U-Nets of Stable Diffusion.
+pub fn geglu(cpu: &Cpu, h: usize, x: &[f32], y: &mut [f32]) {
+    assert!(x.len() == 2 * y.len() && y.len().is_multiple_of(h), "x is [rows, 2h], y is [rows, h]");
+    let task = rows_per_task(h) * h;
+    cpu.pool.run_chunks(y, task, |t, y| {
+        let x = &x[2 * t * task..][..2 * y.len()];
+        cpu.isa.dispatch(Geglu { h, x, y });
+    });
+}
+
+struct Geglu<'a> {
+    h: usize,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl Kernel for Geglu<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (x, y) in self.x.chunks_exact(2 * self.h).zip(self.y.chunks_exact_mut(self.h)) {
+            let (value, gate) = x.split_at(self.h);
+            lanes!(S, self.h, |at| {
+                let y_at = s.mul(at.load(s, value), vecmath::gelu(s, at.load(s, gate)));
+                at.store(s, y_at, y);
+            });
+        }
+    }
+}
+
+/// Backward of [`geglu`]; `x`, `dx`: `[rows, 2h] f32`, `dy`: `[rows, h] f32`.
+pub fn geglu_backward(cpu: &Cpu, h: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    assert!(x.len() == 2 * dy.len() && dx.len() == x.len() && dy.len().is_multiple_of(h));
+    let task = 2 * rows_per_task(h) * h;
+    cpu.pool.run_chunks(dx, task, |t, dx| {
+        let x = &x[t * task..][..dx.len()];
+        let dy = &dy[t * task / 2..][..dx.len() / 2];
+        cpu.isa.dispatch(GegluBackward { h, x, dy, dx });
+    });
+}
+
+struct GegluBackward<'a> {
+    h: usize,
+    x: &'a [f32],
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+}
+
+impl Kernel for GegluBackward<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let h = self.h;
+        let rows = self.x.chunks_exact(2 * h).zip(self.dy.chunks_exact(h)).zip(self.dx.chunks_exact_mut(2 * h));
+        for ((x, dy), dx) in rows {
+            let (value, gate) = x.split_at(h);
+            let (dvalue, dgate) = dx.split_at_mut(h);
+            lanes!(S, h, |at| {
+                let (g, dy) = (at.load(s, gate), at.load(s, dy));
+                at.store(s, s.mul(dy, vecmath::gelu(s, g)), dvalue);
+                at.store(s, s.mul(s.mul(dy, at.load(s, value)), vecmath::gelu_derivative(s, g)), dgate);
             });
         }
     }

@@ -75,6 +75,22 @@ pub fn swiglu_backward(h: usize, x: &[f64], dy: &[f64]) -> Vec<f64> {
     dx
 }
 
+/// Definition of `elementwise::geglu`.
+pub fn geglu(h: usize, x: &[f64]) -> Vec<f64> {
+    x.chunks(2 * h).flat_map(|row| (0..h).map(|i| row[i] * row[h + i] * normal_cdf(row[h + i]))).collect()
+}
+
+/// Definition of `elementwise::geglu_backward`.
+pub fn geglu_backward(h: usize, x: &[f64], dy: &[f64]) -> Vec<f64> {
+    let mut dx = Vec::with_capacity(x.len());
+    for (row, dy) in x.chunks(2 * h).zip(dy.chunks(h)) {
+        let (value, gate) = row.split_at(h);
+        dx.extend(multiply(dy, &gelu(gate)));
+        dx.extend(gelu_backward(gate, &multiply(dy, value)));
+    }
+    dx
+}
+
 /// Definition of `elementwise::add`.
 pub fn add(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a + b).collect()
