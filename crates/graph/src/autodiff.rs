@@ -177,6 +177,12 @@ impl Tape<'_> {
                     self.emit(Op::ColumnSum, vec![dy], &[i[1]]);
                 }
             }
+            Op::AddPerItem => {
+                self.contribute(i[0], dy);
+                if self.wanted(i[1]) {
+                    self.emit(Op::ItemSum, vec![dy], &[i[1]]);
+                }
+            }
             &Op::Scale { factor } => self.emit(Op::Scale { factor }, vec![dy], i),
             Op::GatedAdd => {
                 self.contribute(i[0], dy);
@@ -185,6 +191,7 @@ impl Tape<'_> {
             Op::Silu => self.emit(Op::SiluBackward, chain(i), i),
             Op::Gelu => self.emit(Op::GeluBackward, chain(i), i),
             Op::Swiglu => self.emit(Op::SwigluBackward, chain(i), i),
+            Op::Geglu => self.emit(Op::GegluBackward, chain(i), i),
             &Op::QkNormRotary { parts, heads, head_dim, eps, rotary } => {
                 let learned = if parts == QkParts::Qkv { 3 } else { 2 };
                 let op = Op::QkNormRotaryBackward { parts, heads, head_dim, eps, rotary };

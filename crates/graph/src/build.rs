@@ -130,6 +130,13 @@ impl Graph {
         Ok(self.one(Op::AddBroadcast, vec![x, row], &xs))
     }
 
+    /// x + row, with one row an item: x `[B, .., D]`, row `[B, D]` (time embeddings of a U-Net).
+    pub fn add_per_item(&mut self, x: Tensor, row: Tensor) -> Result<Tensor, ShapeError> {
+        let shape = self.shape(x).to_vec();
+        self.expect("add_per_item row", row, &[shape[0], last(&shape)])?;
+        Ok(self.one(Op::AddPerItem, vec![x, row], &shape))
+    }
+
     /// x · factor.
     pub fn scale(&mut self, x: Tensor, factor: f32) -> Result<Tensor, ShapeError> {
         let shape = self.shape(x).to_vec();
@@ -162,6 +169,14 @@ impl Graph {
         check("swiglu", last(shape).is_multiple_of(2), || "[.., 2H]".into(), &[shape])?;
         let shape = with_last(shape, last(shape) / 2);
         Ok(self.one(Op::Swiglu, vec![x], &shape))
+    }
+
+    /// `[.., 2H]` → `[.., H]`: first half·gelu(second half).
+    pub fn geglu(&mut self, x: Tensor) -> Result<Tensor, ShapeError> {
+        let shape = self.shape(x);
+        check("geglu", last(shape).is_multiple_of(2), || "[.., 2H]".into(), &[shape])?;
+        let shape = with_last(shape, last(shape) / 2);
+        Ok(self.one(Op::Geglu, vec![x], &shape))
     }
 
     /// RMS-norms every query and key head of x `[B, T, parts·heads·d]` with a learned weight `[d]` (`query_weight` only with
@@ -455,7 +470,13 @@ mod tests {
         let w = g.parameter("w", &[3, 4]).unwrap();
         let error = g.linear(x, w, None).unwrap_err();
         assert_eq!(error.to_string(), "linear: expected x [.., K] and weight [N, K], found [2, 5], [3, 4]");
-        assert!(g.swiglu(x).is_err() && g.patchify(x, 2).is_err() && g.self_attention(x, 2, None).is_err());
+        assert!(
+            g.swiglu(x).is_err()
+                && g.geglu(x).is_err()
+                && g.add_per_item(x, w).is_err()
+                && g.patchify(x, 2).is_err()
+                && g.self_attention(x, 2, None).is_err()
+        );
         assert!(g.parameter("w", &[3, 5]).is_err() && g.input("x", &[1]).is_err() && g.concat(&[]).is_err());
     }
 }

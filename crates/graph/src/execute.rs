@@ -113,6 +113,11 @@ pub(crate) fn execute(
             _ => ew::add(cpu, x[0], x[1], o0),
         },
         Op::AddBroadcast => ew::add_rows(cpu, x[0], x[1], o0),
+        Op::AddPerItem => {
+            let d = last(i[0]);
+            ew::add_groups(cpu, d, x[0], &group_table(d, x[0].len(), x[1]), o0);
+        }
+        Op::ItemSum => ew::group_sum(cpu, last(i[0]), x[0].len() / o0.len(), x[0], o0),
         &Op::Scale { factor } => ew::scale(cpu, factor, x[0], o0),
         Op::GatedAdd => {
             let d = last(i[0]);
@@ -127,9 +132,11 @@ pub(crate) fn execute(
         Op::Silu => ew::silu(cpu, x[0], o0),
         Op::Gelu => ew::gelu(cpu, x[0], o0),
         Op::Swiglu => ew::swiglu(cpu, last(o[0]), x[0], o0),
+        Op::Geglu => ew::geglu(cpu, last(o[0]), x[0], o0),
         Op::SiluBackward => ew::silu_backward(cpu, x[0], x[1], o0),
         Op::GeluBackward => ew::gelu_backward(cpu, x[0], x[1], o0),
         Op::SwigluBackward => ew::swiglu_backward(cpu, last(i[0]) / 2, x[0], x[1], o0),
+        Op::GegluBackward => ew::geglu_backward(cpu, last(i[0]) / 2, x[0], x[1], o0),
         &Op::QkNormRotary { parts, heads, head_dim, eps, rotary } => {
             norm::qk_norm_rotary(cpu, &qk_norm(parts, heads, head_dim, eps, rotary, x), x[0], o0);
         }

@@ -90,6 +90,8 @@ pub enum Op {
     Add,
     /// x + row, where the shape of row is a suffix of the shape of x.
     AddBroadcast,
+    /// x `[B, .., D]`, row `[B, D]` → x + row.
+    AddPerItem,
     /// x · factor.
     Scale { factor: f32 },
     /// x `[B, .., D]`, gate `[B, D]`, y like x → x + gate·y.
@@ -100,6 +102,8 @@ pub enum Op {
     Gelu,
     /// `[.., 2H]` → `[.., H]`: silu(first half)·second half.
     Swiglu,
+    /// `[.., 2H]` → `[.., H]`: first half·gelu(second half).
+    Geglu,
     /// x `[B, T, parts·heads·d]`, \[query weight `[d]` with `Qkv`\], key weight `[d]`, \[cos `[T, d/2]`, sin `[T, d/2]`\] → like x:
     /// every query and key head RMS-normed with the weight, then rotated; values copied.
     QkNormRotary { parts: QkParts, heads: usize, head_dim: usize, eps: f32, rotary: bool },
@@ -145,6 +149,8 @@ pub enum Op {
     Conv2dWeightGradient { options: Conv2dOptions },
     /// dy → sum over rows, as long as the output (bias and broadcast gradients).
     ColumnSum,
+    /// dy `[B, .., D]` → sum over the rows of each item `[B, D]`.
+    ItemSum,
     /// x, \[weight\], \[scale, shift\], rstd, dy → dx, \[dweight\], \[dscale, dshift\].
     RmsNormBackward { eps: f32, weight: bool, modulation: bool },
     /// x, weight, dy → dx, dweight, dbias.
@@ -159,6 +165,8 @@ pub enum Op {
     GeluBackward,
     /// x, dy → dx.
     SwigluBackward,
+    /// x, dy → dx.
+    GegluBackward,
     /// inputs of the forward node, then dy → dx, \[dquery weight\], dkey weight.
     QkNormRotaryBackward { parts: QkParts, heads: usize, head_dim: usize, eps: f32, rotary: bool },
     /// inputs of the forward node, out, statistics, dout → gradient of each distinct tensor among query, keys and values in
@@ -189,7 +197,7 @@ pub enum OpKind {
     ConvInputGradient,
     /// dW of convolutions.
     ConvWeightGradient,
-    /// Column sums (bias gradients).
+    /// Sums over rows (gradients of biases and of what is added to every row).
     ColumnSum,
     /// Attention forward.
     Attention,
@@ -201,7 +209,7 @@ pub enum OpKind {
     Norm,
     /// Norms, backward.
     NormBackward,
-    /// SiLU, GELU, SwiGLU, forward and backward.
+    /// SiLU, GELU, SwiGLU, GEGLU, forward and backward.
     Activation,
     /// Additions, gates, scaling.
     Elementwise,
@@ -265,7 +273,7 @@ impl Op {
             Op::Conv2d { .. } => OpKind::Conv,
             Op::Conv2dInputGradient { .. } => OpKind::ConvInputGradient,
             Op::Conv2dWeightGradient { .. } => OpKind::ConvWeightGradient,
-            Op::ColumnSum => OpKind::ColumnSum,
+            Op::ColumnSum | Op::ItemSum => OpKind::ColumnSum,
             Op::Attention { .. } => OpKind::Attention,
             Op::AttentionBackward { .. } => OpKind::AttentionBackward,
             Op::QkNormRotary { .. } | Op::QkNormRotaryBackward { .. } => OpKind::QkNormRotary,
@@ -274,10 +282,17 @@ impl Op {
             | Op::LayerNormBackward { .. }
             | Op::GroupNormBackward { .. }
             | Op::L2NormalizeBackward => OpKind::NormBackward,
-            Op::Silu | Op::Gelu | Op::Swiglu | Op::SiluBackward | Op::GeluBackward | Op::SwigluBackward => {
-                OpKind::Activation
+            Op::Silu
+            | Op::Gelu
+            | Op::Swiglu
+            | Op::Geglu
+            | Op::SiluBackward
+            | Op::GeluBackward
+            | Op::SwigluBackward
+            | Op::GegluBackward => OpKind::Activation,
+            Op::Add | Op::AddBroadcast | Op::AddPerItem | Op::Scale { .. } | Op::GatedAdd | Op::GatedAddBackward => {
+                OpKind::Elementwise
             }
-            Op::Add | Op::AddBroadcast | Op::Scale { .. } | Op::GatedAdd | Op::GatedAddBackward => OpKind::Elementwise,
             Op::Embedding
             | Op::TimestepEmbedding { .. }
             | Op::Patchify { .. }

@@ -119,12 +119,20 @@ fn elementwise() {
     let gate = GroupTable { data: &wide(&x[1])[..], stride: 4, rows_per_group: 3 };
     same("gated_add", &y, &reference::gated_add(4, &wide(&x[0]), &wide(&x[2]), &gate));
 
+    let (x, y) = run(|g| {
+        let (x, row) = (g.input("x", &[2, 3, 5, 4])?, g.input("row", &[2, 4])?);
+        g.add_per_item(x, row)
+    });
+    let row = GroupTable { data: &wide(&x[1])[..], stride: 4, rows_per_group: 15 };
+    same("add_per_item", &y, &reference::add_groups(4, &wide(&x[0]), &row));
+
     type Build = fn(&mut Graph, Tensor) -> Result<Tensor, ShapeError>;
     type Definition = fn(&[f64]) -> Vec<f64>;
-    let cases: [(&str, Build, Definition); 3] = [
+    let cases: [(&str, Build, Definition); 4] = [
         ("silu", Graph::silu, reference::silu),
         ("gelu", Graph::gelu, reference::gelu),
         ("swiglu", Graph::swiglu, |x| reference::swiglu(4, x)),
+        ("geglu", Graph::geglu, |x| reference::geglu(4, x)),
     ];
     for (name, build, definition) in cases {
         let (x, y) = run(|g| {

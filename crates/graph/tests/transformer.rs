@@ -51,6 +51,9 @@ fn network(batch: usize) -> Result<Graph, ShapeError> {
     let u = dense(g, "text.up", y, 2 * D, true)?;
     let u = g.gelu(u)?;
     let y = dense(g, "text.down", u, D, true)?;
+    let u = dense(g, "text.gated", y, 2 * D, true)?;
+    let u = g.geglu(u)?;
+    let y = g.add(y, u)?;
     let pooled = g.mean_pool(y, lengths)?;
     let pooled = g.l2_normalize(pooled)?;
 

@@ -58,6 +58,11 @@ fn sized(batch: usize, (height, width): (usize, usize)) -> Result<Graph, ShapeEr
     let x = g.pixel_unshuffle(z, 2)?;
     let skip = conv(g, "stem", x, 8, (3, 3), SAME)?;
     let x = block(g, "outer", skip)?;
+    // One row an item, as a time embedding is added.
+    let rows = g.timestep_embedding(weight, 6, 100.0)?;
+    let time = g.parameter("time.weight", &[8, 6])?;
+    let rows = g.linear(rows, time, None)?;
+    let x = g.add_per_item(x, rows)?;
     let x = conv(g, "down", x, 12, (3, 3), Conv2dOptions { stride: 2, padding: [0, 1, 0, 1], upsample: 1 })?;
     let x = block(g, "inner", x)?;
     let h = norm(g, "middle", x, false)?;
