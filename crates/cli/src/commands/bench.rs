@@ -70,7 +70,7 @@ fn jobs(options: &Options, filter: &str, reporter: &Reporter) -> anyhow::Result<
     Ok(())
 }
 
-/// Training steps of the default network and of one of 30 million parameters, batch 128.
+/// Training steps of the default network (with Muon, and with AdamW alone) and of one of 30 million parameters, batch 128.
 fn training(cpu: &kernels::Cpu, filter: &str, reporter: &Reporter) -> anyhow::Result<()> {
     let large =
         models::jit::Config { width: 384, heads: 6, hidden: 1024, refiner_blocks: 2, ..models::jit::Config::default() };
@@ -78,11 +78,16 @@ fn training(cpu: &kernels::Cpu, filter: &str, reporter: &Reporter) -> anyhow::Re
     let cases = [
         ("train-64px", default(), 64),
         ("train-128px", default(), 128),
+        ("train-64px-adamw", default(), 64),
+        ("train-128px-adamw", default(), 128),
         ("train-64px-30m", large.clone(), 64),
         ("train-128px-30m", large, 128),
     ];
     for (name, network, side) in cases.into_iter().filter(|case| case.0.contains(filter)) {
-        let config = train::benchmark::configuration(network, side, 128);
+        let mut config = train::benchmark::configuration(network, side, 128);
+        if name.ends_with("adamw") {
+            config.optimiser.newton_schulz_steps = 0;
+        }
         let speed = train::benchmark::step_speed(cpu, &config, RUNS)?;
         let rate = |seconds: f64| config.batch as f64 / seconds;
         reporter.event(
