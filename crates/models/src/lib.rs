@@ -5,12 +5,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 mod initial;
 pub mod jit;
 pub mod judge;
+mod layers;
 pub mod parameter;
 mod rotary;
 mod transformer;
+pub mod unet;
+pub mod vae;
 pub mod weights;
 
 pub use initial::initial_parameters;
