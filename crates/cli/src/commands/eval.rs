@@ -81,7 +81,9 @@ fn full(cpu: &kernels::Cpu, args: &EvalArgs, reporter: &Reporter) -> anyhow::Res
     if !judge::Judge::is_one(&judge_file) {
         reporter.say(&format!("there is no judge for this data yet: training one into {}", judge_file.display()));
         let bar = reporter.bar(100, "training the judge");
-        judge::train(cpu, &data, &judge_file, judge::PICTURES, &mut |share, _| bar.set_position((100.0 * share) as u64))?;
+        judge::train(cpu, &data, &judge_file, judge::PICTURES, &mut |share, _| {
+            bar.set_position((100.0 * share) as u64)
+        })?;
         bar.finish_and_clear();
     }
     let bar = reporter.bar(100, "evaluating");
