@@ -21,14 +21,32 @@ fn activations_match_reference() {
         reference::silu_backward(&x64, &dy64),
         reference::gelu(&x64),
         reference::gelu_backward(&x64, &dy64),
+        reference::relu(&x64),
+        reference::relu_backward(&x64, &dy64),
+        reference::tanh(&x64),
+        reference::tanh_backward(&x64, &dy64),
     ];
     check("activations", 1e-6, &want, |cpu| {
-        let mut out = vec![vec![9.0; N]; 4];
+        let mut out = vec![vec![9.0; N]; 8];
         silu(cpu, &x, &mut out[0]);
         silu_backward(cpu, &x, &dy, &mut out[1]);
         gelu(cpu, &x, &mut out[2]);
         gelu_backward(cpu, &x, &dy, &mut out[3]);
+        relu(cpu, &x, &mut out[4]);
+        relu_backward(cpu, &x, &dy, &mut out[5]);
+        tanh(cpu, &x, &mut out[6]);
+        tanh_backward(cpu, &x, &dy, &mut out[7]);
         out
+    });
+}
+
+#[test]
+fn relu_keeps_nan() {
+    check("relu", 0.0, &[vec![0.0, 0.0, 2.0]], |cpu| {
+        let mut y = vec![9.0; 4];
+        relu(cpu, &[-1.0, 0.0, 2.0, f32::NAN], &mut y);
+        assert!(y[3].is_nan());
+        vec![y[..3].to_vec()]
     });
 }
 
@@ -65,6 +83,8 @@ fn activation_gradients_are_the_slopes() {
     let (x, dy) = (wide(&values(1, 12)), wide(&values(2, 12)));
     check_gradient("silu", |v| dot(&reference::silu(v), &dy), &x, &reference::silu_backward(&x, &dy));
     check_gradient("gelu", |v| dot(&reference::gelu(v), &dy), &x, &reference::gelu_backward(&x, &dy));
+    check_gradient("relu", |v| dot(&reference::relu(v), &dy), &x, &reference::relu_backward(&x, &dy));
+    check_gradient("tanh", |v| dot(&reference::tanh(v), &dy), &x, &reference::tanh_backward(&x, &dy));
     let dx = reference::swiglu_backward(3, &x, &dy[..6]);
     check_gradient("swiglu", |v| dot(&reference::swiglu(3, v), &dy[..6]), &x, &dx);
     let dx = reference::geglu_backward(3, &x, &dy[..6]);

@@ -1,4 +1,4 @@
-//! Activations: SiLU (arXiv 1702.03118), GELU with erf (arXiv 1606.08415), SwiGLU and GEGLU (arXiv 2002.05202).
+//! Activations: ReLU, tanh, SiLU (arXiv 1702.03118), GELU with erf (arXiv 1606.08415), SwiGLU and GEGLU (arXiv 2002.05202).
 
 use simd::{Kernel, Simd, vecmath};
 
@@ -35,6 +35,61 @@ impl Map<2> for GeluBackward {
     fn apply<S: Simd>(&self, s: S, [x, dy]: [S::F32; 2]) -> S::F32 {
         s.mul(dy, vecmath::gelu_derivative(s, x))
     }
+}
+
+struct Relu;
+impl Map<1> for Relu {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, [x]: [S::F32; 1]) -> S::F32 {
+        // In this order NaN stays NaN.
+        s.max(s.splat(0.0), x)
+    }
+}
+
+struct ReluBackward;
+impl Map<2> for ReluBackward {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, [x, dy]: [S::F32; 2]) -> S::F32 {
+        let zero = s.splat(0.0);
+        s.select_less(zero, x, dy, zero)
+    }
+}
+
+struct Tanh;
+impl Map<1> for Tanh {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, [x]: [S::F32; 1]) -> S::F32 {
+        vecmath::tanh(s, x)
+    }
+}
+
+struct TanhBackward;
+impl Map<2> for TanhBackward {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, [x, dy]: [S::F32; 2]) -> S::F32 {
+        let y = vecmath::tanh(s, x);
+        s.mul(dy, s.neg_mul_add(y, y, s.splat(1.0)))
+    }
+}
+
+/// `y = max(x, 0)`; `x`, `y` of equal length.
+pub fn relu(cpu: &Cpu, x: &[f32], y: &mut [f32]) {
+    map(cpu, Relu, [x], y);
+}
+
+/// Backward of [`relu`] from its input; the slope at zero is zero.
+pub fn relu_backward(cpu: &Cpu, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    map(cpu, ReluBackward, [x, dy], dx);
+}
+
+/// `y = tanh(x)`; `x`, `y` of equal length.
+pub fn tanh(cpu: &Cpu, x: &[f32], y: &mut [f32]) {
+    map(cpu, Tanh, [x], y);
+}
+
+/// Backward of [`tanh`] from its input.
+pub fn tanh_backward(cpu: &Cpu, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    map(cpu, TanhBackward, [x, dy], dx);
 }
 
 /// `y = x · sigmoid(x)`; `x`, `y` of equal length.

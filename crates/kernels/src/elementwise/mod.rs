@@ -9,7 +9,10 @@ mod loss;
 mod pixels;
 mod pool;
 
-pub use activation::{geglu, geglu_backward, gelu, gelu_backward, silu, silu_backward, swiglu, swiglu_backward};
+pub use activation::{
+    geglu, geglu_backward, gelu, gelu_backward, relu, relu_backward, silu, silu_backward, swiglu, swiglu_backward,
+    tanh, tanh_backward,
+};
 pub use columns::{add_columns, copy_columns};
 pub use combine::{
     GroupTable, add, add_assign, add_groups, add_rows, add_rows_backward, broadcast_groups, gated_add,

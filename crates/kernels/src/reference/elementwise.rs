@@ -34,6 +34,26 @@ fn normal_cdf(x: f64) -> f64 {
     0.5 * (1.0 + erf(x / std::f64::consts::SQRT_2))
 }
 
+/// Definition of `elementwise::relu`.
+pub fn relu(x: &[f64]) -> Vec<f64> {
+    x.iter().map(|&x| if x < 0.0 { 0.0 } else { x }).collect()
+}
+
+/// Definition of `elementwise::relu_backward`.
+pub fn relu_backward(x: &[f64], dy: &[f64]) -> Vec<f64> {
+    x.iter().zip(dy).map(|(&x, &dy)| if x > 0.0 { dy } else { 0.0 }).collect()
+}
+
+/// Definition of `elementwise::tanh`.
+pub fn tanh(x: &[f64]) -> Vec<f64> {
+    x.iter().map(|x| x.tanh()).collect()
+}
+
+/// Definition of `elementwise::tanh_backward`.
+pub fn tanh_backward(x: &[f64], dy: &[f64]) -> Vec<f64> {
+    x.iter().zip(dy).map(|(x, dy)| dy * (1.0 - x.tanh().powi(2))).collect()
+}
+
 /// Definition of `elementwise::silu`.
 pub fn silu(x: &[f64]) -> Vec<f64> {
     x.iter().map(|&x| x * sigmoid(x)).collect()
