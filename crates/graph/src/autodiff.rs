@@ -188,6 +188,8 @@ impl Tape<'_> {
                 self.contribute(i[0], dy);
                 self.emit(Op::GatedAddBackward, vec![i[1], i[2], dy], &[i[2], i[1]]);
             }
+            Op::Relu => self.emit(Op::ReluBackward, chain(i), i),
+            Op::Tanh => self.emit(Op::TanhBackward, chain(i), i),
             Op::Silu => self.emit(Op::SiluBackward, chain(i), i),
             Op::Gelu => self.emit(Op::GeluBackward, chain(i), i),
             Op::Swiglu => self.emit(Op::SwigluBackward, chain(i), i),

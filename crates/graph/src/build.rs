@@ -151,6 +151,18 @@ impl Graph {
         Ok(self.one(Op::GatedAdd, vec![x, gate, y], &shape))
     }
 
+    /// max(x, 0).
+    pub fn relu(&mut self, x: Tensor) -> Result<Tensor, ShapeError> {
+        let shape = self.shape(x).to_vec();
+        Ok(self.one(Op::Relu, vec![x], &shape))
+    }
+
+    /// Hyperbolic tangent.
+    pub fn tanh(&mut self, x: Tensor) -> Result<Tensor, ShapeError> {
+        let shape = self.shape(x).to_vec();
+        Ok(self.one(Op::Tanh, vec![x], &shape))
+    }
+
     /// x·sigmoid(x).
     pub fn silu(&mut self, x: Tensor) -> Result<Tensor, ShapeError> {
         let shape = self.shape(x).to_vec();

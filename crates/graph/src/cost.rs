@@ -133,10 +133,12 @@ fn flops(graph: &Graph, node: &Node) -> u64 {
         Op::GroupNormBackward { silu, .. } => (if *silu { 28 } else { 12 }) * len(o[0]),
         Op::QkNormRotary { .. } => 8 * len(o[0]),
         Op::QkNormRotaryBackward { .. } => 16 * len(o[0]),
-        Op::Silu | Op::Gelu | Op::Swiglu | Op::Geglu => 12 * len(o[0]),
-        Op::SiluBackward | Op::GeluBackward | Op::SwigluBackward | Op::GegluBackward => 16 * len(o[0]),
+        Op::Tanh | Op::Silu | Op::Gelu | Op::Swiglu | Op::Geglu => 12 * len(o[0]),
+        Op::TanhBackward | Op::SiluBackward | Op::GeluBackward | Op::SwigluBackward | Op::GegluBackward => {
+            16 * len(o[0])
+        }
         Op::ColumnSum | Op::ItemSum | Op::MeanPool => len(i[0]),
-        Op::Add | Op::AddBroadcast | Op::AddPerItem | Op::Scale { .. } => len(o[0]),
+        Op::Add | Op::AddBroadcast | Op::AddPerItem | Op::Scale { .. } | Op::Relu | Op::ReluBackward => len(o[0]),
         Op::GatedAdd => 2 * len(o[0]),
         Op::GatedAddBackward => 3 * len(o[0]),
         Op::WeightedSquaredError | Op::WeightedSquaredErrorBackward => 4 * len(i[0]),

@@ -129,10 +129,14 @@ pub(crate) fn execute(
             let gate = group_table(d, x[1].len(), x[0]);
             ew::gated_add_backward(cpu, d, x[1], &gate, x[2], o0, Some(o1));
         }
+        Op::Relu => ew::relu(cpu, x[0], o0),
+        Op::Tanh => ew::tanh(cpu, x[0], o0),
         Op::Silu => ew::silu(cpu, x[0], o0),
         Op::Gelu => ew::gelu(cpu, x[0], o0),
         Op::Swiglu => ew::swiglu(cpu, last(o[0]), x[0], o0),
         Op::Geglu => ew::geglu(cpu, last(o[0]), x[0], o0),
+        Op::ReluBackward => ew::relu_backward(cpu, x[0], x[1], o0),
+        Op::TanhBackward => ew::tanh_backward(cpu, x[0], x[1], o0),
         Op::SiluBackward => ew::silu_backward(cpu, x[0], x[1], o0),
         Op::GeluBackward => ew::gelu_backward(cpu, x[0], x[1], o0),
         Op::SwigluBackward => ew::swiglu_backward(cpu, last(i[0]) / 2, x[0], x[1], o0),

@@ -96,6 +96,10 @@ pub enum Op {
     Scale { factor: f32 },
     /// x `[B, .., D]`, gate `[B, D]`, y like x → x + gate·y.
     GatedAdd,
+    /// max(x, 0).
+    Relu,
+    /// Hyperbolic tangent.
+    Tanh,
     /// x·sigmoid(x).
     Silu,
     /// Exact (erf) GELU.
@@ -160,6 +164,10 @@ pub enum Op {
     /// gate, y, dout → dy, dgate.
     GatedAddBackward,
     /// x, dy → dx.
+    ReluBackward,
+    /// x, dy → dx.
+    TanhBackward,
+    /// x, dy → dx.
     SiluBackward,
     /// x, dy → dx.
     GeluBackward,
@@ -209,7 +217,7 @@ pub enum OpKind {
     Norm,
     /// Norms, backward.
     NormBackward,
-    /// SiLU, GELU, SwiGLU, GEGLU, forward and backward.
+    /// ReLU, tanh, SiLU, GELU, SwiGLU, GEGLU, forward and backward.
     Activation,
     /// Additions, gates, scaling.
     Elementwise,
@@ -282,10 +290,14 @@ impl Op {
             | Op::LayerNormBackward { .. }
             | Op::GroupNormBackward { .. }
             | Op::L2NormalizeBackward => OpKind::NormBackward,
-            Op::Silu
+            Op::Relu
+            | Op::Tanh
+            | Op::Silu
             | Op::Gelu
             | Op::Swiglu
             | Op::Geglu
+            | Op::ReluBackward
+            | Op::TanhBackward
             | Op::SiluBackward
             | Op::GeluBackward
             | Op::SwigluBackward

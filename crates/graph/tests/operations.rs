@@ -128,7 +128,9 @@ fn elementwise() {
 
     type Build = fn(&mut Graph, Tensor) -> Result<Tensor, ShapeError>;
     type Definition = fn(&[f64]) -> Vec<f64>;
-    let cases: [(&str, Build, Definition); 4] = [
+    let cases: [(&str, Build, Definition); 6] = [
+        ("relu", Graph::relu, reference::relu),
+        ("tanh", Graph::tanh, reference::tanh),
         ("silu", Graph::silu, reference::silu),
         ("gelu", Graph::gelu, reference::gelu),
         ("swiglu", Graph::swiglu, |x| reference::swiglu(4, x)),

@@ -63,6 +63,12 @@ fn sized(batch: usize, (height, width): (usize, usize)) -> Result<Graph, ShapeEr
     let time = g.parameter("time.weight", &[8, 6])?;
     let rows = g.linear(rows, time, None)?;
     let x = g.add_per_item(x, rows)?;
+    // Differences are wrong across the bend of a ReLU: its channels are kept on either side.
+    let sides = g.constant(&[8], [1.5, -1.5].repeat(4))?;
+    let h = g.tanh(x)?;
+    let h = g.add_broadcast(h, sides)?;
+    let h = g.relu(h)?;
+    let x = g.add(x, h)?;
     let x = conv(g, "down", x, 12, (3, 3), Conv2dOptions { stride: 2, padding: [0, 1, 0, 1], upsample: 1 })?;
     let x = block(g, "inner", x)?;
     let h = norm(g, "middle", x, false)?;
