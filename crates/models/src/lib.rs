@@ -12,6 +12,7 @@ pub mod judge;
 mod layers;
 pub mod parameter;
 mod rotary;
+pub mod taesd;
 mod transformer;
 pub mod unet;
 pub mod vae;

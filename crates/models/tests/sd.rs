@@ -1,4 +1,4 @@
-//! The U-Nets and the autoencoder of Stable Diffusion against diffusers: values of tiny models and the names of the published
+//! The U-Nets and the autoencoders of Stable Diffusion against diffusers: values of tiny models and the names of the published
 //! ones (`golden/sd.py`, which also says how to make both again).
 
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ use graph::{Executor, Graph, PackedParameters, Precision};
 use kernels::Cpu;
 use models::checkpoint::{Fit, Layout, Place};
 use models::unet::{self, Config, DetectError, Family, Geometry, Heads, Level, detect};
-use models::vae;
+use models::{taesd, vae};
 use simd::Isa;
 
 /// Relative L2 error accepted in f32.
@@ -101,7 +101,6 @@ fn run(
     inputs: &[(&str, Vec<f32>)],
 ) -> Vec<f32> {
     assert!(fit.report.is_complete(), "{}", fit.report);
-    assert_eq!(fit.report.loaded.len(), file.len());
     let graph = Arc::new(graph::fuse::fuse(graph));
     let stored: HashMap<&str, Vec<f32>> =
         file.iter().map(|(name, shape, usual)| (name.as_str(), weight(usual, shape))).collect();
@@ -288,4 +287,78 @@ fn the_published_autoencoder_is_detected_and_fits() {
     let report = vae::fit(&vae::Config::SD, DIFFUSERS, shapes(&old)).unwrap().report;
     assert!(report.is_complete(), "{report}");
     assert_eq!(vae::detect(shapes(&file("sd1", SINGLE_FILE))), None);
+}
+
+/// A file with one half of TAESD, or with both.
+fn taesd_file(half: taesd::Half, layout: Layout) -> Vec<(String, Vec<usize>, String)> {
+    if layout == Layout::Diffusers {
+        return file("taesd", DIFFUSERS);
+    }
+    let start = if half == taesd::Half::Encoder { "encoder|" } else { "decoder|" };
+    let all = file("taesd", Place { prefix: "", layout });
+    let own =
+        all.into_iter().filter_map(|(name, shape, usual)| Some((name.strip_prefix(start)?.to_owned(), shape, usual)));
+    own.collect()
+}
+
+#[test]
+fn taesd_agrees_with_diffusers_on_every_isa() {
+    use taesd::Half::{Decoder, Encoder};
+    let geometry = taesd::Geometry { batch: 2, height: 16, width: 24 };
+    let cases = [
+        (Encoder, "latent", ("picture", input("picture", 2 * 16 * 24 * 3))),
+        (Decoder, "picture", ("latent", input("latent", 2 * 2 * 3 * 4))),
+    ];
+    for (half, what, input) in cases {
+        let mut graph = Graph::new();
+        let outputs = taesd::build(&mut graph, half, geometry).unwrap();
+        graph.output("y", outputs.output).unwrap();
+        for layout in [Layout::Diffusers, Layout::Original] {
+            let file = taesd_file(half, layout);
+            let halves = if layout == Layout::Diffusers { vec![Encoder, Decoder] } else { vec![half] };
+            assert_eq!(taesd::detect(shapes(&file)), Some((layout, halves)));
+            let fit = taesd::fit(half, layout, shapes(&file)).unwrap();
+            for isa in Isa::available() {
+                let inputs = [input.clone()];
+                let found = run(&Cpu::new(isa, 1), Precision::F32, &graph, &file, &fit, &inputs);
+                println!("{what}, {layout:?}, {isa}: {:.2e}", testkit::relative_l2(&found, &golden("taesd", what)));
+                testkit::assert_relative_l2(what, &found, &golden("taesd", what), BOUND);
+            }
+        }
+    }
+    assert_eq!(taesd::detect(shapes(&file("vae", DIFFUSERS))), None);
+}
+
+/// Parameters and FLOPs as torch counts them.
+#[test]
+fn published_sizes_cost_what_they_cost_in_torch() {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("golden/sd.json")).unwrap();
+    let number = |model: &str, what: &str| golden[model][what].as_u64().unwrap() as usize;
+    let check = |model: &str, what: &str, mut graph: Graph, output| {
+        graph.output("y", output).unwrap();
+        let cost = graph::cost::Cost::new(&graph::fuse::fuse(&graph));
+        let (flops, want) = (cost.flops as f64 / 1e12, number(model, what) as f64 / 1e12);
+        println!("{model}, {what}: {flops:.3} TFLOP, arena {:.0} MB", cost.arena_bytes as f64 / 1e6);
+        // torch counts products alone.
+        assert!((1.0..1.01).contains(&(flops / want)), "{model}, {what}: {flops} TFLOP, torch has {want}");
+    };
+    let count = |specs: Vec<models::ParameterSpec>| specs.iter().map(models::ParameterSpec::len).sum::<usize>();
+    for (model, family, ..) in PUBLISHED.into_iter().filter(|(.., channels)| *channels == 4) {
+        let config = family.config();
+        assert_eq!(count(unet::parameters(&config).unwrap()), number(model, "parameters"), "{model}");
+        let side = number(model, "side");
+        let mut graph = Graph::new();
+        let geometry = Geometry { batch: 2, height: side, width: side, context_tokens: 77 };
+        let outputs = unet::build(&mut graph, &config, geometry).unwrap();
+        check(model, "step", graph, outputs.prediction);
+    }
+    assert_eq!(count(vae::parameters(&vae::Config::SD).unwrap()), number("vae", "parameters"));
+    let side = 8 * number("vae", "side");
+    let geometry = vae::Geometry { batch: 1, height: side, width: side };
+    let mut graph = Graph::new();
+    let outputs = vae::encode(&mut graph, &vae::Config::SD, geometry).unwrap();
+    check("vae", "encode", graph, outputs.output);
+    let mut graph = Graph::new();
+    let outputs = vae::decode(&mut graph, &vae::Config::SD, geometry).unwrap();
+    check("vae", "decode", graph, outputs.output);
 }

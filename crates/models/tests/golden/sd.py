@@ -1,13 +1,14 @@
-"""Golden values of the Stable Diffusion U-Nets and autoencoders, from diffusers.
+"""Golden values of the Stable Diffusion U-Nets, autoencoders and TAESD, from diffusers.
 
     pip install torch==2.15.0 diffusers==0.42.1 numpy && python sd.py
 
 writes, beside itself:
-* sd.json: outputs of tiny models in float64. Weights and inputs are no files: both sides compute them from a name
+* sd.json: parameters and FLOPs of published models, as torch counts them; outputs of tiny models, and of TAESD, in
+  float64. Weights and inputs are no files: both sides compute them from a name
   (`values`), a weight's from its name in diffusers. Pictures are [B, H, W, C].
 * sd_names.txt.gz: for each tiny and each published model a line `= model`, then one line a tensor:
   name and shape in diffusers, name and shape in the original layout. The tiny ones are checked with diffusers' own
-  conversion of original checkpoints.
+  conversion of original checkpoints. TAESD has two original files: their names are put together with `|`.
 """
 
 import gzip
@@ -18,7 +19,8 @@ from pathlib import Path
 import diffusers
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from torch.utils.flop_counter import FlopCounterMode
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
 HERE = Path(__file__).parent
@@ -157,6 +159,11 @@ def vae_original(name, shape, config):
     return name, shape
 
 
+def taesd_original(name, shape, config):
+    half, _, layer, rest = name.split(".", 3)
+    return f"{half}|{int(layer) + (half == 'decoder')}.{rest}", shape
+
+
 def values(name, count):
     """`count` numbers in [-1, 1): splitmix64 from the FNV-1a hash of the name."""
     seed = 0xCBF29CE484222325
@@ -204,10 +211,44 @@ def shown(shape):
     return "x".join(map(str, shape))
 
 
+# Height of the latent for which FLOPs are counted.
+COUNTED = {"sd1": 64, "sd2": 96, "sdxl": 128, "sdxl_refiner": 128, "vae": 64}
+
+
+def counted(label, model, config):
+    """Parameters, and FLOPs of a guided step (two items), or of the encoding and decoding of one picture."""
+    side = COUNTED[label]
+    entry = {"parameters": sum(p.numel() for p in model.parameters()), "side": side}
+
+    def flops(call):
+        with FlopCounterMode(display=False) as counter, torch.no_grad(), torch.device("meta"):
+            call()
+        return counter.get_total_flops()
+
+    if label == "vae":
+        entry["encode"] = flops(lambda: model.encode(torch.empty(1, 3, 8 * side, 8 * side)))
+        entry["decode"] = flops(lambda: model.decode(torch.empty(1, 4, side, side)))
+        return entry
+    inputs = dict(
+        sample=torch.empty(2, 4, side, side, device="meta"),
+        timestep=torch.empty(2, device="meta"),
+        encoder_hidden_states=torch.empty(2, 77, config["cross_attention_dim"], device="meta"),
+    )
+    if "addition_embed_type" in config:
+        times = (config["projection_class_embeddings_input_dim"] - 1280) // 256
+        inputs["added_cond_kwargs"] = {
+            "text_embeds": torch.empty(2, 1280, device="meta"),
+            "time_ids": torch.empty(2, times, device="meta"),
+        }
+    entry["step"] = flops(lambda: model(**inputs))
+    return entry
+
+
 def main():
     names, golden = [], {"versions": {"torch": torch.__version__, "diffusers": diffusers.__version__}}
     models = [(label, config, UNet2DConditionModel, unet_original) for label, config in UNETS.items()]
     models += [(label, config, AutoencoderKL, vae_original) for label, config in VAES.items()]
+    models.append(("taesd", {}, AutoencoderTiny, taesd_original))
     for label, config, kind, original in models:
         with torch.device("meta"):
             model = kind(**config)
@@ -218,9 +259,17 @@ def main():
             renamed[old] = (name, shape)
             names.append(f"{name} {shown(t.shape)} {old} {shown(shape)}")
         assert len(renamed) == len(model.state_dict())
-        if not label.startswith("tiny"):
+        if label in COUNTED:
+            golden[label] = counted(label, model, config)
+        if not label.startswith(("tiny", "taesd")):
             continue
         model = filled(kind(**config))
+        if kind is AutoencoderTiny:
+            with torch.no_grad():
+                latent = model.encode(picture("picture", [2, 16, 24, 3])).latents
+                decoded = model.decode(picture("latent", [2, 2, 3, 4])).sample
+            golden[label] = {"latent": numbers(latent), "picture": numbers(decoded)}
+            continue
         state = model.state_dict()
         stored = {old: state[name].reshape(shape) for old, (name, shape) in renamed.items()}
         if kind is AutoencoderKL:
