@@ -4,6 +4,10 @@
 //! Inputs: `x [B, h, w, Ci]` the noisy latent, `timestep [B]` of the training schedule (0 to 999), `context [B, T, D]` text
 //! states, and for some models `vector [B, V]`. Output: the prediction `[B, h, w, Co]`, noise or velocity as the model was
 //! trained. `C` is the channels of a level.
+//!
+//! The vector of SDXL is the pooled text (1,280) and the sinusoidal features (256 each, cosines first) of six numbers: height
+//! and width of the original picture, top and left of the crop, height and width of the target. The refiner's has an aesthetic
+//! score instead of the target (arXiv 2307.01952, section 2.2).
 
 use graph::{Columns, Conv2dOptions, Graph, KeyValue, ShapeError, Tensor};
 
