@@ -100,7 +100,7 @@ pub struct JobArgs {
     /// Schedule: linear, shifted or shifted:X (X > 1 spends more steps near the noise).
     #[arg(long, value_name = "NAME", default_value_t = Schedule::default())]
     pub schedule: Schedule,
-    /// Size in pixels, such as 128x128; sides are multiples of 16 from 32 to 256 [default: the model's].
+    /// Size in pixels, such as 128x128; sides are multiples of the model's patch, from 32 to 256 [default: the model's].
     #[arg(long, value_name = "WxH")]
     pub size: Option<Size>,
     /// Number of pictures, 1 to 64.

@@ -244,6 +244,8 @@ impl Engine {
         for (i, noise) in noise.chunks_exact_mut(values).enumerate() {
             let seed = request.seed + (first + i) as u64;
             fill_normal(NoiseAddress { seed, image: 0, step: 0, purpose: Purpose::Initial }, noise);
+            let scale = self.info.config.noise_scale;
+            noise.iter_mut().for_each(|noise| *noise *= scale);
             if let Some(start) = start {
                 start.mix(noise);
             }

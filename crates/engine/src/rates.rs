@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{CancelToken, Event};
 use crate::generate::build_graph;
-use crate::{Engine, EngineError, Model, Options, Request, Size};
+use crate::{Engine, EngineError, MAX_SIDE, Model, Options, Request, Size};
 
 /// What is measured: a picture's side in patches, and the evaluation's batches. An even batch is a guided one. The largest
 /// comes first, because a processor that idled takes a while to run at its speed.
@@ -117,7 +117,7 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
     let (load_peak_bytes, loaded_bytes) = process_memory();
     let patch = model.info.config.patch as u32;
     let (mut points, mut setups, mut png) = (Vec::new(), Vec::new(), Vec::new());
-    for (side, batches) in CURVES {
+    for (side, batches) in CURVES.into_iter().filter(|(side, _)| side * patch <= MAX_SIDE) {
         for &batch in batches {
             let guided = batch % 2 == 0;
             let request = Request {

@@ -30,6 +30,8 @@ pub struct Examples<'a> {
     pub dataset: &'a data::Dataset,
     /// Noise process and conditioning.
     pub flow: &'a FlowConfig,
+    /// Deviation of the noise.
+    pub noise_scale: f32,
     /// Seed of order, captions and noise.
     pub seed: u64,
 }
@@ -82,7 +84,15 @@ impl Batch {
         let times = &self.t;
         cpu.pool.run_chunks(&mut pairs, 1, |i, pair| {
             let (x, z) = &mut pair[0];
-            flow::mix(examples.seed, first + i as u64, times[i], examples.dataset.pixels(records[i]), x, z);
+            flow::mix(
+                examples.seed,
+                first + i as u64,
+                times[i],
+                examples.noise_scale,
+                examples.dataset.pixels(records[i]),
+                x,
+                z,
+            );
         });
         Ok(())
     }

@@ -62,13 +62,13 @@ pub fn weight(config: &FlowConfig, t: f32) -> f32 {
     t.max(config.min_time).powi(-2)
 }
 
-/// Writes `x` and `z` of one example. `pixels`: premultiplied RGBA bytes `[H, W, 4]`; `x`, `z`: the same
+/// Writes `x` and `z` of one example, with noise of deviation `noise_scale`. `pixels`: premultiplied RGBA bytes `[H, W, 4]`; `x`, `z`: the same
 /// shape, f32 in [-1, 1] and noisy.
-pub fn mix(seed: u64, example: u64, t: f32, pixels: &[u8], x: &mut [f32], z: &mut [f32]) {
+pub fn mix(seed: u64, example: u64, t: f32, noise_scale: f32, pixels: &[u8], x: &mut [f32], z: &mut [f32]) {
     fill_normal(address(seed, example, Purpose::TrainingNoise), z);
     for ((z, x), &byte) in z.iter_mut().zip(x).zip(pixels) {
         *x = f32::from(byte) * (2.0 / 255.0) - 1.0;
-        *z = (1.0 - t) * *x + t * *z;
+        *z = (1.0 - t) * *x + t * noise_scale * *z;
     }
 }
 
@@ -101,12 +101,14 @@ mod tests {
     fn the_ends_of_the_path_are_picture_and_noise() {
         let pixels = [0u8, 255, 51, 204];
         let (mut x, mut z) = ([0.0; 4], [0.0; 4]);
-        mix(1, 9, 0.0, &pixels, &mut x, &mut z);
+        mix(1, 9, 0.0, 1.0, &pixels, &mut x, &mut z);
         assert_eq!(x, z);
         assert!((x[0] + 1.0).abs() < 1e-6 && (x[1] - 1.0).abs() < 1e-6 && (x[2] + 0.6).abs() < 1e-6);
         let mut noise = [0.0; 4];
         fill_normal(address(1, 9, Purpose::TrainingNoise), &mut noise);
-        mix(1, 9, 1.0, &pixels, &mut x, &mut z);
+        mix(1, 9, 1.0, 1.0, &pixels, &mut x, &mut z);
         assert_eq!(z, noise);
+        mix(1, 9, 1.0, 2.0, &pixels, &mut x, &mut z);
+        assert_eq!(z, noise.map(|n| 2.0 * n));
     }
 }

@@ -63,7 +63,7 @@ impl Trainer {
         let parameters = match &config.init {
             Some(path) => {
                 before = seen(path)?;
-                load(path, &specs)?
+                load_for(path, &config.model)?
             }
             None => jit::initial_parameters(&config.model, config.seed)?,
         };
@@ -107,7 +107,12 @@ impl Trainer {
     /// [`TrainError::Diverged`] when the loss is not finite; the parameters are then those before the step.
     pub fn step(&mut self) -> Result<Step, TrainError> {
         let start = Instant::now();
-        let examples = Examples { dataset: &self.dataset, flow: &self.config.flow, seed: self.config.seed };
+        let examples = Examples {
+            dataset: &self.dataset,
+            flow: &self.config.flow,
+            noise_scale: self.config.model.noise_scale,
+            seed: self.config.seed,
+        };
         self.batch.fill(&self.cpu, &examples, &mut self.states, self.progress.pictures, true)?;
         let loss = self.gradient.run(&self.batch.inputs())?;
         let step = self.progress.step + 1;
@@ -193,6 +198,20 @@ pub(crate) fn loss_graph(config: &TrainConfig, batch: usize) -> Result<Graph, Tr
 fn seen(path: &Path) -> Result<u64, TrainError> {
     let file = formats::safetensors::File::open(path)?;
     Ok(file.metadata().get("pictures_seen").and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// Parameters of `network` from a model file: its own, or those of the network with patches half as large.
+fn load_for(path: &Path, network: &jit::Config) -> Result<Parameters, TrainError> {
+    let file = formats::safetensors::File::open(path)?;
+    if let Ok(info) = ModelInfo::from_metadata(file.name(), file.metadata())
+        && 2 * info.config.patch == network.patch
+    {
+        let (doubled, parameters) = jit::double_patch(&info.config, &load(path, &jit::parameters(&info.config))?)?;
+        if doubled == *network {
+            return Ok(parameters);
+        }
+    }
+    load(path, &jit::parameters(network))
 }
 
 /// Parameters from a model file, in the network's order.

@@ -24,6 +24,10 @@ pub struct Config {
     pub text_width: usize,
     /// Transformer blocks of the text refiner.
     pub refiner_blocks: usize,
+    /// Deviation of the noise that pictures are mixed with; 1 but for large patches (see [`double_patch`]).
+    ///
+    /// [`double_patch`]: crate::jit::double_patch
+    pub noise_scale: f32,
 }
 
 impl Default for Config {
@@ -38,6 +42,7 @@ impl Default for Config {
             stem: 128,
             text_width: 384,
             refiner_blocks: 1,
+            noise_scale: 1.0,
         }
     }
 }
@@ -67,6 +72,9 @@ pub enum ConfigError {
         /// Of what it must be a multiple.
         of: usize,
     },
+    /// The noise's deviation is out of its range.
+    #[error("jit config: noise_scale is {0}, must be in 0.1..=10")]
+    NoiseScale(String),
 }
 
 pub(crate) fn in_range(field: &'static str, value: usize, low: usize, high: usize) -> Result<(), ConfigError> {
@@ -89,6 +97,9 @@ impl Config {
         in_range("stem", self.stem, 8, 4096)?;
         in_range("text_width", self.text_width, 16, 4096)?;
         in_range("refiner_blocks", self.refiner_blocks, 0, 16)?;
+        if !(0.1..=10.0).contains(&self.noise_scale) {
+            return Err(ConfigError::NoiseScale(self.noise_scale.to_string()));
+        }
         multiple("width", self.width, self.heads)?;
         // Rotary pairs for rows and for columns.
         multiple("head size (width / heads)", self.head_size(), 4)
@@ -124,6 +135,7 @@ mod tests {
             (Config { stem: 0, ..Config::default() }, "stem"),
             (Config { text_width: 0, ..Config::default() }, "text_width"),
             (Config { refiner_blocks: 17, ..Config::default() }, "refiner_blocks"),
+            (Config { noise_scale: f32::NAN, ..Config::default() }, "noise_scale"),
         ];
         for (config, field) in bad {
             let message = config.validate().unwrap_err().to_string();

@@ -59,7 +59,12 @@ pub fn held_out(
             Ok(_) => continue,
             Err(error) => return Err(error.into()),
         };
-        let examples = Examples { dataset: &dataset, flow: &config.flow, seed: config.seed ^ 0x5EED };
+        let examples = Examples {
+            dataset: &dataset,
+            flow: &config.flow,
+            noise_scale: config.model.noise_scale,
+            seed: config.seed ^ 0x5EED,
+        };
         let (mut loss, mut shuffled) = (0.0, 0.0);
         for round in 0..rounds {
             batch.fill(cpu, &examples, &mut states, (round * config.batch) as u64, false)?;
