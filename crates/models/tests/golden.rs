@@ -17,6 +17,7 @@ const CONFIG: Config = Config {
     stem: 12,
     text_width: 20,
     refiner_blocks: 1,
+    noise_scale: 1.0,
 };
 const GEOMETRY: Geometry = Geometry { batch: 2, height: 8, width: 12, text_tokens: 3 };
 

@@ -110,7 +110,7 @@ fn features(encoder: &TextEncoder, side: &[(String, String)]) -> Result<[Vec<Vec
             let rows = &states.states[i * tokens * width..][..length as usize * width];
             let mut sum = vec![0.0; width];
             for row in rows.chunks_exact(width) {
-                sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / length as f32);
+                sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / length);
             }
             mean.push(sum);
         }
