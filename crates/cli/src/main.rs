@@ -19,7 +19,8 @@ use report::Reporter;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if cli.version {
-        commands::version::run(cli.verbose);
+        // A reader may have seen enough and gone away.
+        let _ = commands::version::run(cli.verbose, &mut std::io::stdout().lock());
         return ExitCode::SUCCESS;
     }
     let Some(command) = cli.command else {
