@@ -22,6 +22,11 @@ pub fn sha256_file(path: &Path) -> io::Result<String> {
     }
 }
 
+/// The short form of a SHA-256 that other tools show: its first 10 digits.
+pub fn short(sha256: &str) -> &str {
+    sha256.get(..10).unwrap_or(sha256)
+}
+
 /// A writer that digests what passes through it.
 pub struct HashingWriter<W> {
     inner: W,

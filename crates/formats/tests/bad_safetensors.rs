@@ -58,7 +58,7 @@ fn hand_made_bad_files_give_their_exact_error() {
             build(&a("f32", "[1]", 0, 4), 4),
             Problem::UnknownDtype { tensor: name(), found: "f32".into() },
         ),
-        ("f64", build(&a("F64", "[1]", 0, 8), 8), Problem::UnknownDtype { tensor: name(), found: "F64".into() }),
+        ("c64", build(&a("C64", "[1]", 0, 8), 8), Problem::UnknownDtype { tensor: name(), found: "C64".into() }),
         (
             "rank",
             build(&a("U8", "[1,1,1,1,1,1,1,1,1]", 0, 1), 1),

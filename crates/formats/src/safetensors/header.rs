@@ -1,7 +1,7 @@
 //! The header: JSON read with bounds on everything, then every offset checked against the bytes that exist. The published
 //! `safetensors` crate has the last word, so what passes here is a valid file everywhere.
 
-use super::{Dtype, MAX_HEADER, MAX_NOTES, MAX_RANK, MAX_TENSORS, Problem};
+use super::{Dtype, Foreign, MAX_HEADER, MAX_NOTES, MAX_RANK, MAX_TENSORS, Problem};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,8 +20,12 @@ pub(super) struct Header {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Reads and checks the header of a whole file.
+/// Reads and checks the header of a whole file; a file of another kind is named.
 pub(super) fn parse(bytes: &[u8]) -> Result<Header, Problem> {
+    read(bytes).map_err(|problem| Foreign::detect(bytes).map_or(problem, Problem::Foreign))
+}
+
+fn read(bytes: &[u8]) -> Result<Header, Problem> {
     let (length, rest) = bytes.split_first_chunk::<8>().ok_or(Problem::TooShort { found: bytes.len() })?;
     let length = u64::from_le_bytes(*length);
     let length = match usize::try_from(length) {

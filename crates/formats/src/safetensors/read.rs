@@ -2,6 +2,7 @@
 
 use super::header::{self, Header};
 use super::{Dtype, Error, Problem};
+use crate::half::{F8_E4M3, F8_E5M2};
 use crate::{Bytes, bf16_to_f32, f16_to_f32};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -112,7 +113,7 @@ impl File {
         Ok(self.tensor(name)?.shape)
     }
 
-    /// A tensor as f32: `F32`, `F16`, `BF16`, or `I16` with its `.scale`.
+    /// A tensor as f32: any float, or `I16` with its `.scale`.
     pub fn to_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
         let mut values = vec![0.0; self.tensor(name)?.elements()];
         self.read_f32(name, &mut values)?;
@@ -166,7 +167,7 @@ impl File {
         };
         let scales = match view.dtype {
             Dtype::I16 => Some(self.scales(name, view.shape)?),
-            Dtype::F32 | Dtype::F16 | Dtype::Bf16 => None,
+            dtype if dtype.is_float() => None,
             found => return Err(self.error(Problem::NotReal { tensor: name.to_owned(), found })),
         };
         Ok(Rows { view, columns, scales })
@@ -228,7 +229,10 @@ fn decode(dtype: Dtype, bytes: &[u8], scale: f32, values: &mut [f32]) -> bool {
         Dtype::F16 => convert(bytes, values, |bytes| f16_to_f32(u16::from_le_bytes(bytes))),
         Dtype::Bf16 => convert(bytes, values, |bytes| bf16_to_f32(u16::from_le_bytes(bytes))),
         Dtype::I16 => convert(bytes, values, |bytes| f32::from(i16::from_le_bytes(bytes)) * scale),
-        Dtype::U8 | Dtype::I64 => return false,
+        Dtype::F64 => convert(bytes, values, |bytes| f64::from_le_bytes(bytes) as f32),
+        Dtype::F8E4M3 => convert(bytes, values, |[byte]| F8_E4M3[usize::from(byte)]),
+        Dtype::F8E5M2 => convert(bytes, values, |[byte]| F8_E5M2[usize::from(byte)]),
+        Dtype::U8 | Dtype::I8 | Dtype::I32 | Dtype::I64 | Dtype::Bool => return false,
     }
     true
 }

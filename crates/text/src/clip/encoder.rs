@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use formats::safetensors::File;
+use formats::safetensors::TensorSource;
 use graph::{Executor, Graph, PackedParameters, Precision};
 use kernels::Cpu;
 
@@ -31,7 +31,7 @@ pub struct ClipStates {
 pub struct ClipEncoder {
     cpu: Cpu,
     config: Config,
-    file: Arc<File>,
+    source: TensorSource,
     word_table: String,
     report: LoadReport,
     packed: Arc<PackedParameters>,
@@ -40,37 +40,34 @@ pub struct ClipEncoder {
 }
 
 impl ClipEncoder {
-    /// Loads the weights found at `place` of a file. Loading is strict: a tensor that is missing, unknown or of another shape is
-    /// an error. The file stays open, for the word table.
+    /// Loads the weights found at `place` of a file or of shards. Loading is strict: a tensor that is missing, unknown or of
+    /// another shape is an error. The files stay open, for the word table.
     pub fn new(
         cpu: &Cpu,
-        file: Arc<File>,
+        source: impl Into<TensorSource>,
         place: Place,
         config: Config,
         precision: Precision,
     ) -> Result<Self, TextError> {
-        let mut found = Vec::new();
-        for name in file.value_names() {
-            found.push((name, file.shape(name)?));
-        }
-        let report = fit(&config, place, found);
+        let source = source.into();
+        let report = fit(&config, place, source.shapes());
         if !report.is_complete() {
-            return Err(TextError::Weights { file: file.name().to_owned(), report: Box::new(report) });
+            return Err(TextError::Weights { file: source.name().to_owned(), report: Box::new(report) });
         }
         let word_table = place.name(WORD_TABLE);
-        file.rows(&word_table)?;
+        source.rows(&word_table)?;
         let graph = plan(&config, WHOLE, 1)?;
         let shapes: std::collections::HashMap<String, Vec<usize>> = parameters(&config).into_iter().collect();
         let mut failed = None;
         let packed = PackedParameters::from_source(cpu, &[&graph], precision, |name| {
-            let values = place.read(&file, name, shapes.get(name)?);
+            let values = place.read(&source, name, shapes.get(name)?);
             values.map(Cow::Owned).map_err(|error| failed = Some(error)).ok()
         });
         if let Some(error) = failed {
             return Err(error.into());
         }
         let packed = Arc::new(packed?);
-        Ok(Self { cpu: cpu.clone(), config, word_table, report, packed, executors: Executors::default(), file })
+        Ok(Self { cpu: cpu.clone(), config, word_table, report, packed, executors: Executors::default(), source })
     }
 
     /// Dimensions of the network.
@@ -111,7 +108,7 @@ impl ClipEncoder {
         states: &mut Vec<f32>,
         pooled: &mut Vec<f32>,
     ) -> Result<(), TextError> {
-        let table = self.file.rows(&self.word_table)?;
+        let table = self.source.rows(&self.word_table)?;
         let make = || {
             let graph = Arc::new(plan(&self.config, reading, chunks.len())?);
             Ok(Executor::new(&self.cpu, graph, self.packed.clone())?)

@@ -7,11 +7,13 @@
 
 mod bpe;
 mod clean;
+mod detect;
 mod encoder;
 mod network;
 mod tokenizer;
 mod weights;
 
+pub use detect::{Detected, detect};
 pub use encoder::{ClipEncoder, ClipStates};
 pub use network::{Activation, CLIP_L, Config, OPEN_CLIP_G, OPEN_CLIP_H, Reading, build, parameters};
 pub use tokenizer::{CHUNK_WORDS, Chunk, ClipTokenizer, END, Padding, START, TOKENS, chunks};

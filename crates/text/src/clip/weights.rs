@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use formats::safetensors::{Error, File};
+use formats::safetensors::{Error, TensorSource};
 
 use super::Config;
 use super::network::{PROJECTION, parameters};
@@ -37,6 +37,8 @@ impl Place {
     pub const SDXL_L: Self = Self { prefix: "conditioner.embedders.0.transformer.", layout: Layout::Transformers };
     /// OpenCLIP-G in a single file of SDXL.
     pub const SDXL_G: Self = Self { prefix: "conditioner.embedders.1.model.", layout: Layout::OpenClip };
+    /// OpenCLIP-G in a single file of the SDXL refiner.
+    pub const REFINER_G: Self = Self { prefix: "conditioner.embedders.0.model.", layout: Layout::OpenClip };
 }
 
 /// The part of a file's tensor that is a parameter.
@@ -99,8 +101,13 @@ impl Place {
         Stored { name: format!("{}{name}", self.prefix), shape, part }
     }
 
+    /// The name of the first norm's gain in a layer.
+    pub(super) fn layer_norm(&self, layer: usize) -> String {
+        self.name(&format!("{LAYERS}{layer}.layer_norm1.weight"))
+    }
+
     /// The values of the parameter `name` of this shape, from a file that [`fit`]s.
-    pub(super) fn read(&self, file: &File, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+    pub(super) fn read(&self, file: &TensorSource, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
         let stored = self.stored(name, shape);
         match (stored.part, shape) {
             (Part::Third(third), &[rows, columns]) => {
