@@ -22,6 +22,8 @@ pub struct Dataset {
     resolution: usize,
     split: Split,
     records: Vec<Record>,
+    /// Whether a record may be mirrored.
+    two_sided: Vec<bool>,
     /// `[records, resolution, resolution, 4]` u8, premultiplied.
     pixels: Vec<u8>,
     /// Running sums of the weights.
@@ -45,6 +47,7 @@ impl Dataset {
             resolution,
             split,
             records: Vec::new(),
+            two_sided: Vec::new(),
             pixels: Vec::with_capacity(parts.iter().map(|p| p.pixels.len()).sum()),
             cumulative: Vec::new(),
             skipped: Vec::new(),
@@ -54,6 +57,7 @@ impl Dataset {
             dataset.pixels.extend(part.pixels);
             dataset.skipped.extend(part.skipped);
         }
+        dataset.two_sided = dataset.records.par_iter().map(Record::is_two_sided).collect();
         let mut sum = 0.0;
         for record in &dataset.records {
             sum += f64::from(record.weight);
@@ -94,6 +98,11 @@ impl Dataset {
     pub fn pixels(&self, i: usize) -> &[u8] {
         let bytes = self.resolution * self.resolution * 4;
         &self.pixels[i * bytes..(i + 1) * bytes]
+    }
+
+    /// Whether the captions of record `i` are as true of its mirrored picture ([`Record::is_two_sided`]).
+    pub fn is_two_sided(&self, i: usize) -> bool {
+        self.two_sided[i]
     }
 
     /// Pictures that could not be used, with the reason.
@@ -252,6 +261,7 @@ mod tests {
             resolution: 8,
             split: Split::Train,
             records: vec![record("a", 3.0), record("b", 0.0), record("c", 1.0)],
+            two_sided: vec![true; 3],
             pixels: vec![0; 3 * 256],
             cumulative: vec![3.0, 3.0, 4.0],
             skipped: Vec::new(),

@@ -78,6 +78,65 @@ pub struct Record {
     pub weight: f32,
 }
 
+/// Groups whose pictures mean something else, or nothing, in a mirror.
+const ONE_SIDED_GROUPS: [&str; 3] = ["flags", "symbols", "clocks"];
+/// Words of captions with the same effect: sides, directions and writing.
+const ONE_SIDED_WORDS: [&str; 24] = [
+    "left",
+    "right",
+    "arrow",
+    "arrows",
+    "letter",
+    "letters",
+    "text",
+    "word",
+    "words",
+    "number",
+    "numbers",
+    "digit",
+    "sign",
+    "button",
+    "clock",
+    "o'clock",
+    "watch",
+    "flag",
+    "calendar",
+    "newspaper",
+    "keyboard",
+    "map",
+    "globe",
+    "logo",
+];
+
+impl Record {
+    /// Whether the captions are as true of the mirrored picture.
+    pub fn is_two_sided(&self) -> bool {
+        let one_sided = |caption: &String| {
+            let words = caption.split(|c: char| !(c.is_alphanumeric() || c == '\''));
+            words.map(str::to_lowercase).any(|word| ONE_SIDED_WORDS.contains(&word.as_str()))
+        };
+        !ONE_SIDED_GROUPS.contains(&self.group.as_str()) && !self.captions.iter().any(one_sided)
+    }
+}
+
 fn one() -> f32 {
     1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writing_sides_and_flags_are_not_mirrored() {
+        let record = |group: &str, caption: &str| Record {
+            group: group.into(),
+            captions: vec!["a thing".into(), caption.into()],
+            ..Record::default()
+        };
+        assert!(record("animals", "a dog, bright upright").is_two_sided());
+        assert!(!record("animals", "a dog to the Left, of a cat").is_two_sided());
+        assert!(!record("objects", "ten o'clock").is_two_sided());
+        assert!(!record("flags", "Chad").is_two_sided());
+    }
 }

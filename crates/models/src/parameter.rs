@@ -83,6 +83,13 @@ impl List {
         self.zeros(format!("{module}.bias"), vec![output]);
     }
 
+    /// A 3×3 convolution with bias.
+    pub(crate) fn conv(&mut self, module: &str, output: usize, input: usize) {
+        let init = Self::xavier(9 * output, 9 * input);
+        self.push(format!("{module}.weight"), vec![output, 3, 3, input], init, false, 1);
+        self.zeros(format!("{module}.bias"), vec![output]);
+    }
+
     /// A block's matrix without bias, `stacked` matrices fused along the rows.
     pub(crate) fn matrix(&mut self, name: String, output: usize, input: usize, stacked: usize) {
         let init = Self::xavier(output / stacked, input);

@@ -12,14 +12,16 @@ const CONFIG: Config = Config {
     blocks: 2,
     heads: 2,
     hidden: 24,
-    patch: 4,
+    patch: 8,
     channels: 4,
     stem: 12,
     text_width: 20,
     refiner_blocks: 1,
     noise_scale: 1.0,
+    detail_width: 6,
+    detail_blocks: 2,
 };
-const GEOMETRY: Geometry = Geometry { batch: 2, height: 8, width: 12, text_tokens: 3 };
+const GEOMETRY: Geometry = Geometry { batch: 2, height: 16, width: 24, text_tokens: 3 };
 
 fn fill(count: usize, phase: usize, amplitude: f64, base: f64) -> Vec<f32> {
     (0..count).map(|i| (base + amplitude * (0.731 * i as f64 + 1.17 * phase as f64).sin()) as f32).collect()
@@ -34,7 +36,7 @@ fn parameters() -> Parameters {
     parameters
 }
 
-/// Largest error relative to the largest value, over both pictures.
+/// Relative error of both pictures in the Euclidean norm.
 fn error(isa: simd::Isa, precision: Precision) -> f64 {
     let cpu = kernels::Cpu::new(isa, 2);
     let golden: serde_json::Value = serde_json::from_str(include_str!("golden/jit.json")).unwrap();
@@ -46,7 +48,7 @@ fn error(isa: simd::Isa, precision: Precision) -> f64 {
     let graph = Arc::new(graph::fuse::fuse(&graph));
     let packed = Arc::new(PackedParameters::new(&cpu, &[&graph], &parameters, precision).unwrap());
     let mut executor = Executor::new(&cpu, graph, packed).unwrap();
-    executor.set_input("z", &fill(2 * 8 * 12 * 4, 100, 1.0, 0.0)).unwrap();
+    executor.set_input("z", &fill(2 * 16 * 24 * 4, 100, 1.0, 0.0)).unwrap();
     executor.set_input("text", &fill(2 * 3 * 20, 101, 1.0, 0.0)).unwrap();
     executor.set_input("text_pooled", &fill(2 * 20, 102, 1.0, 0.0)).unwrap();
     executor.set_input("text_lengths", &[2.0, 3.0]).unwrap();
@@ -60,13 +62,9 @@ fn error(isa: simd::Isa, precision: Precision) -> f64 {
         .collect();
     let found = executor.output("x_hat");
     assert_eq!(found.len(), expected.len());
-    let largest = expected.iter().fold(0.0_f64, |largest, v| largest.max(v.abs()));
-    // `max` would hide a NaN.
-    found
-        .iter()
-        .zip(&expected)
-        .map(|(f, e)| (f64::from(*f) - e).abs() / largest)
-        .fold(0.0, |a, b| if b <= a { a } else { b })
+    let squares = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
+    let difference = squares(&mut found.iter().zip(&expected).map(|(f, e)| f64::from(*f) - e));
+    (difference / squares(&mut expected.iter().copied())).sqrt()
 }
 
 #[test]
@@ -83,6 +81,7 @@ fn bf16_is_close() {
     for isa in simd::Isa::available().into_iter().filter(|isa| *isa >= simd::Isa::Avx512Bf16) {
         let error = error(isa, Precision::Bf16);
         println!("{isa}: {error:.2e}");
-        assert!(error <= 3e-2, "{isa}: {error}");
+        // Some forty roundings of 2⁻⁹ one after the other, through random weights that weaken none.
+        assert!(error <= 5e-2, "{isa}: {error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Where a training step of the default model spends its time: `profile [SIDE] [BATCH] [MICRO_BATCH]`.
+//! Where a training step of the default model spends its time: `profile [SIDE] [BATCH] [MICRO_BATCH] [PATCH] [DETAIL]`.
 
 use engine::Options;
 use models::jit;
@@ -9,8 +9,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let side: usize = args.next().map_or(Ok(64), |side| side.parse())?;
     let batch: usize = args.next().map_or(Ok(128), |batch| batch.parse())?;
     let micro_batch: usize = args.next().map_or(Ok(0), |size| size.parse())?;
+    let patch: usize = args.next().map_or(Ok(16), |patch| patch.parse())?;
+    let detail_width: usize = args.next().map_or(Ok(0), |width| width.parse())?;
     let (cpu, _) = Options::default().resolve()?;
-    let mut config = benchmark::configuration(jit::Config::default(), side, batch);
+    let network = jit::Config { patch, detail_width, ..jit::Config::default() };
+    let mut config = benchmark::configuration(network, side, batch);
     config.micro_batch = micro_batch;
     let rows = benchmark::step_profile(&cpu, &config, 5)?;
     let total: f64 = rows.iter().map(|row| row.1).sum();

@@ -34,6 +34,9 @@ pub struct TrainConfig {
     /// Caption tokens the network sees, the two markers included; longer captions are cut.
     #[serde(default = "defaults::text_tokens")]
     pub text_tokens: usize,
+    /// Share of the pictures that are shown mirrored, of those whose captions name no side, direction or writing.
+    #[serde(default)]
+    pub mirror: f32,
     /// Seed of the initial parameters, the order of examples and the noise.
     #[serde(default = "defaults::seed")]
     pub seed: u64,
@@ -234,6 +237,9 @@ impl TrainConfig {
         if !(4..=128).contains(&self.text_tokens) {
             return bad("text_tokens", "4 to 128", self.text_tokens.to_string());
         }
+        if !(0.0..=1.0).contains(&self.mirror) {
+            return bad("mirror", "0 to 1", self.mirror.to_string());
+        }
         if self.pictures == 0 {
             return bad("pictures", "at least 1", "0".into());
         }
@@ -339,6 +345,7 @@ mod tests {
             ("[optimiser]\nclip = 0.0", "clip"),
             ("[optimiser]\naverages = [0.05, 0.9]", "averages"),
             ("[flow]\nmin_time = 0.0", "min_time"),
+            ("mirror = 1.5", "mirror"),
             ("colour = 1", "colour"),
         ] {
             let message = parse(extra).unwrap_err().to_string();

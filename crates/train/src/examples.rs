@@ -32,6 +32,8 @@ pub struct Examples<'a> {
     pub flow: &'a FlowConfig,
     /// Deviation of the noise.
     pub noise_scale: f32,
+    /// Share of pictures that are mirrored, of those that may be.
+    pub mirror: f32,
     /// Seed of order, captions and noise.
     pub seed: u64,
 }
@@ -63,12 +65,14 @@ impl Batch {
     ) -> Result<(), TrainError> {
         let batch = self.t.len();
         let mut records = Vec::with_capacity(batch);
+        let mut mirrored = Vec::with_capacity(batch);
         let mut captions = Vec::with_capacity(batch);
         for (i, (t, weight)) in self.t.iter_mut().zip(&mut self.weight).enumerate() {
             let number = first + i as u64;
             let choice = flow::choice(examples.flow, examples.seed, number);
             let record = examples.dataset.sample(choice.record);
             records.push(record);
+            mirrored.push(choice.mirror < examples.mirror && examples.dataset.is_two_sided(record));
             captions.push(if choice.drop && drop_captions {
                 String::new()
             } else {
@@ -84,15 +88,8 @@ impl Batch {
         let times = &self.t;
         cpu.pool.run_chunks(&mut pairs, 1, |i, pair| {
             let (x, z) = &mut pair[0];
-            flow::mix(
-                examples.seed,
-                first + i as u64,
-                times[i],
-                examples.noise_scale,
-                examples.dataset.pixels(records[i]),
-                x,
-                z,
-            );
+            flow::clean(examples.dataset.pixels(records[i]), examples.dataset.resolution(), mirrored[i], x);
+            flow::mix(examples.seed, first + i as u64, times[i], examples.noise_scale, x, z);
         });
         Ok(())
     }

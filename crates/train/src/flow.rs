@@ -24,6 +24,8 @@ pub struct Choice {
     pub caption: u64,
     /// True when the example is trained without its caption.
     pub drop: bool,
+    /// Below the configured share, the picture is mirrored if it may be.
+    pub mirror: f32,
 }
 
 /// The choices of example number `example` under `seed`.
@@ -39,6 +41,7 @@ pub fn choice(config: &FlowConfig, seed: u64, example: u64) -> Choice {
     Choice {
         record: order[0] << 40 | order[1] << 16 | order[2] >> 8,
         caption: text[0] << 40 | text[1] << 16 | text[2] >> 8,
+        mirror: order[3] as f32 / 16_777_216.0,
         drop: (text[3] as f32) < config.caption_drop * 16_777_216.0,
     }
 }
@@ -62,12 +65,23 @@ pub fn weight(config: &FlowConfig, t: f32) -> f32 {
     t.max(config.min_time).powi(-2)
 }
 
-/// Writes `x` and `z` of one example, with noise of deviation `noise_scale`. `pixels`: premultiplied RGBA bytes `[H, W, 4]`; `x`, `z`: the same
-/// shape, f32 in [-1, 1] and noisy.
-pub fn mix(seed: u64, example: u64, t: f32, noise_scale: f32, pixels: &[u8], x: &mut [f32], z: &mut [f32]) {
+/// Writes `x` of one example from `pixels`, premultiplied RGBA bytes `[H, W, 4]`: the same shape, f32 in [-1, 1], the rows of
+/// `width` pixels turned around if `mirrored`.
+pub fn clean(pixels: &[u8], width: usize, mirrored: bool, x: &mut [f32]) {
+    for (row, x) in pixels.chunks_exact(4 * width).zip(x.chunks_exact_mut(4 * width)) {
+        for (i, x) in x.chunks_exact_mut(4).enumerate() {
+            let from = 4 * if mirrored { width - 1 - i } else { i };
+            for (x, &byte) in x.iter_mut().zip(&row[from..from + 4]) {
+                *x = f32::from(byte) * (2.0 / 255.0) - 1.0;
+            }
+        }
+    }
+}
+
+/// Writes `z` of one example: its picture `x` with noise of deviation `noise_scale`.
+pub fn mix(seed: u64, example: u64, t: f32, noise_scale: f32, x: &[f32], z: &mut [f32]) {
     fill_normal(address(seed, example, Purpose::TrainingNoise), z);
-    for ((z, x), &byte) in z.iter_mut().zip(x).zip(pixels) {
-        *x = f32::from(byte) * (2.0 / 255.0) - 1.0;
+    for (z, x) in z.iter_mut().zip(x) {
         *z = (1.0 - t) * *x + t * noise_scale * *z;
     }
 }
@@ -99,16 +113,19 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_path_are_picture_and_noise() {
-        let pixels = [0u8, 255, 51, 204];
-        let (mut x, mut z) = ([0.0; 4], [0.0; 4]);
-        mix(1, 9, 0.0, 1.0, &pixels, &mut x, &mut z);
+        let pixels = [0u8, 255, 51, 204, 0, 0, 255, 0];
+        let (mut x, mut z) = ([0.0; 8], [0.0; 8]);
+        clean(&pixels, 2, true, &mut x);
+        assert_eq!(x[..4], [-1.0, -1.0, 1.0, -1.0]);
+        clean(&pixels, 2, false, &mut x);
+        mix(1, 9, 0.0, 1.0, &x, &mut z);
         assert_eq!(x, z);
         assert!((x[0] + 1.0).abs() < 1e-6 && (x[1] - 1.0).abs() < 1e-6 && (x[2] + 0.6).abs() < 1e-6);
-        let mut noise = [0.0; 4];
+        let mut noise = [0.0; 8];
         fill_normal(address(1, 9, Purpose::TrainingNoise), &mut noise);
-        mix(1, 9, 1.0, 1.0, &pixels, &mut x, &mut z);
+        mix(1, 9, 1.0, 1.0, &x, &mut z);
         assert_eq!(z, noise);
-        mix(1, 9, 1.0, 2.0, &pixels, &mut x, &mut z);
+        mix(1, 9, 1.0, 2.0, &x, &mut z);
         assert_eq!(z, noise.map(|n| 2.0 * n));
     }
 }

@@ -63,7 +63,7 @@ impl Trainer {
         let parameters = match &config.init {
             Some(path) => {
                 before = seen(path)?;
-                load_for(path, &config.model)?
+                load_for(path, &config.model, config.seed)?
             }
             None => jit::initial_parameters(&config.model, config.seed)?,
         };
@@ -111,6 +111,7 @@ impl Trainer {
             dataset: &self.dataset,
             flow: &self.config.flow,
             noise_scale: self.config.model.noise_scale,
+            mirror: self.config.mirror,
             seed: self.config.seed,
         };
         self.batch.fill(&self.cpu, &examples, &mut self.states, self.progress.pictures, true)?;
@@ -200,15 +201,13 @@ fn seen(path: &Path) -> Result<u64, TrainError> {
     Ok(file.metadata().get("pictures_seen").and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-/// Parameters of `network` from a model file: its own, or those of the network with patches half as large.
-fn load_for(path: &Path, network: &jit::Config) -> Result<Parameters, TrainError> {
+/// Parameters of `network` from a model file: its own, or grown from those of a smaller network.
+fn load_for(path: &Path, network: &jit::Config, seed: u64) -> Result<Parameters, TrainError> {
     let file = formats::safetensors::File::open(path)?;
-    if let Ok(info) = ModelInfo::from_metadata(file.name(), file.metadata())
-        && 2 * info.config.patch == network.patch
-    {
-        let (doubled, parameters) = jit::double_patch(&info.config, &load(path, &jit::parameters(&info.config))?)?;
-        if doubled == *network {
-            return Ok(parameters);
+    if let Ok(info) = ModelInfo::from_metadata(file.name(), file.metadata()) {
+        let parameters = load(path, &jit::parameters(&info.config))?;
+        if let Some(grown) = jit::grow(&info.config, &parameters, network, seed)? {
+            return Ok(grown);
         }
     }
     load(path, &jit::parameters(network))

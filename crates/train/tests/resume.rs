@@ -31,8 +31,8 @@ fn pictures(folder: &Path) {
 
 fn config(folder: &Path, output: &str) -> TrainConfig {
     let mut config: TrainConfig = toml::from_str(
-        "name = 'tiny'\ndata = ''\noutput = ''\nresolution = 32\nbatch = 4\nmicro_batch = 2\npictures = 24\ntext_tokens = 8\nprecision = 'f32'
-         [model]\nwidth = 32\nblocks = 2\nheads = 2\nhidden = 64\nstem = 16\nrefiner_blocks = 1
+        "name = 'tiny'\ndata = ''\noutput = ''\nresolution = 32\nbatch = 4\nmicro_batch = 2\npictures = 24\ntext_tokens = 8\nmirror = 0.5\nprecision = 'f32'
+         [model]\nwidth = 32\nblocks = 2\nheads = 2\nhidden = 64\nstem = 16\nrefiner_blocks = 1\ndetail_width = 16\ndetail_blocks = 1
          [optimiser]\nwarmup_steps = 2\ndecay_pictures = 8
          [report]\nlog_steps = 1\nsample_pictures = 0\nprompts = ['a red square']",
     )

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::jit::detail::PLACE;
+
 /// Sizes of a `jit` network. The defaults are those of the default model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -24,10 +26,12 @@ pub struct Config {
     pub text_width: usize,
     /// Transformer blocks of the text refiner.
     pub refiner_blocks: usize,
-    /// Deviation of the noise that pictures are mixed with; 1 but for large patches (see [`double_patch`]).
-    ///
-    /// [`double_patch`]: crate::jit::double_patch
+    /// Deviation of the noise that pictures are mixed with; 1 but for large patches (see [`grow`](crate::jit::grow)).
     pub noise_scale: f32,
+    /// Channels of the detail network, 0 for none: a correction of the picture by convolutions across the patches.
+    pub detail_width: usize,
+    /// Residual blocks of the detail network.
+    pub detail_blocks: usize,
 }
 
 impl Default for Config {
@@ -43,6 +47,8 @@ impl Default for Config {
             text_width: 384,
             refiner_blocks: 1,
             noise_scale: 1.0,
+            detail_width: 0,
+            detail_blocks: 2,
         }
     }
 }
@@ -97,6 +103,11 @@ impl Config {
         in_range("stem", self.stem, 8, 4096)?;
         in_range("text_width", self.text_width, 16, 4096)?;
         in_range("refiner_blocks", self.refiner_blocks, 0, 16)?;
+        in_range("detail_width", self.detail_width, 0, 1024)?;
+        in_range("detail_blocks", self.detail_blocks, 1, 32)?;
+        if self.detail_width > 0 {
+            multiple("patch", self.patch, PLACE)?;
+        }
         if !(0.1..=10.0).contains(&self.noise_scale) {
             return Err(ConfigError::NoiseScale(self.noise_scale.to_string()));
         }
@@ -135,6 +146,9 @@ mod tests {
             (Config { stem: 0, ..Config::default() }, "stem"),
             (Config { text_width: 0, ..Config::default() }, "text_width"),
             (Config { refiner_blocks: 17, ..Config::default() }, "refiner_blocks"),
+            (Config { detail_width: 1025, ..Config::default() }, "detail_width"),
+            (Config { detail_blocks: 0, ..Config::default() }, "detail_blocks"),
+            (Config { detail_width: 8, patch: 6, ..Config::default() }, "patch"),
             (Config { noise_scale: f32::NAN, ..Config::default() }, "noise_scale"),
         ];
         for (config, field) in bad {

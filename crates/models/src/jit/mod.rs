@@ -2,12 +2,13 @@
 //! Generative Models Denoise", Li & He, arXiv 2511.13720), conditioned on time and text.
 
 mod config;
-mod double;
+mod detail;
+mod grow;
 mod network;
 mod parameters;
 
 pub use config::{Config, ConfigError};
-pub use double::double_patch;
+pub use grow::grow;
 pub use network::{BuildError, Geometry, Outputs, build};
 pub use parameters::{TIME_FEATURES, parameters};
 

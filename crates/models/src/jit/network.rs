@@ -8,6 +8,7 @@
 use graph::{Graph, Modulation, QkParts, ShapeError, Tensor};
 
 use crate::jit::config::{in_range, multiple};
+use crate::jit::detail::{self, Trunk};
 use crate::jit::{Config, ConfigError, TIME_FEATURES};
 use crate::rotary;
 use crate::transformer::{Block, EPSILON, linear, linear_bias, norm};
@@ -121,9 +122,15 @@ impl Network<'_> {
         // 5. Head: modulated norm, linear to patches, picture.
         let modulation = linear_bias(self.graph, "final.modulation", s, 2 * d)?;
         let parts = self.graph.chunk(modulation, 2)?;
-        let x = self.modulated_norm(x, parts[0], parts[1])?;
-        let x = linear_bias(self.graph, "head", x, self.config.patch_values())?;
-        let prediction = self.graph.unpatchify(x, patch, height, width)?;
+        let tokens = self.modulated_norm(x, parts[0], parts[1])?;
+        let x = linear_bias(self.graph, "head", tokens, self.config.patch_values())?;
+        let mut prediction = self.graph.unpatchify(x, patch, height, width)?;
+
+        // 6. Detail across the patches.
+        if self.config.detail_width > 0 {
+            let trunk = Trunk { z, picture: prediction, tokens, condition: s };
+            prediction = detail::build(self.graph, self.config, trunk)?;
+        }
         Ok(Outputs { z, t, text, text_lengths, text_pooled, prediction })
     }
 
@@ -191,7 +198,11 @@ mod tests {
     /// The graph asks for exactly the listed parameters, with the listed shapes.
     #[test]
     fn graph_and_parameter_list_agree() {
-        for config in [Config::default(), Config { blocks: 2, refiner_blocks: 0, channels: 3, ..Config::default() }] {
+        for config in [
+            Config::default(),
+            Config { blocks: 2, refiner_blocks: 0, channels: 3, ..Config::default() },
+            Config { blocks: 1, detail_width: 24, detail_blocks: 3, ..Config::default() },
+        ] {
             let mut graph = Graph::new();
             let outputs = build(&mut graph, &config, GEOMETRY).unwrap();
             assert_eq!(graph.shape(outputs.prediction), [2, 64, 32, config.channels]);

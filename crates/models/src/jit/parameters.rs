@@ -3,7 +3,7 @@
 //! Initial values follow JiT (arXiv 2511.13720, appendix A): Xavier for linears, and zero for
 //! everything that modulates and for the head, so that the fresh network predicts zero.
 
-use crate::jit::Config;
+use crate::jit::{Config, detail};
 use crate::parameter::{Bias, List, ParameterSpec};
 use crate::transformer::Block;
 
@@ -36,5 +36,6 @@ pub fn parameters(config: &Config) -> Vec<ParameterSpec> {
     }
     list.zero_linear("final.modulation", 2 * d, d);
     list.zero_linear("head", config.patch_values(), d);
+    detail::parameters(config, &mut list);
     list.into_specs()
 }

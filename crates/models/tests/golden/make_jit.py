@@ -7,8 +7,9 @@ default model, not from the Rust code; parameters and inputs are sines, so no fi
 import json
 import math
 
-D, BLOCKS, HEADS, HIDDEN, P, C, STEM, TEXT, REFINER = 32, 2, 2, 24, 4, 4, 12, 20, 1
-H, W, B, T = 8, 12, 2, 3
+D, BLOCKS, HEADS, HIDDEN, P, C, STEM, TEXT, REFINER = 32, 2, 2, 24, 8, 4, 12, 20, 1
+DETAIL, DETAIL_BLOCKS, PLACE = 6, 2, 4
+H, W, B, T = 16, 24, 2, 3
 LENGTHS = [2, 3]
 TIMES = [0.3, 0.9]
 d = D // HEADS
@@ -71,6 +72,16 @@ for i in range(BLOCKS):
     mlp_params(block)
 linear_params("final.modulation", 2 * D, D, True)
 linear_params("head", P * P * C, D, True)
+linear_params("detail.input", DETAIL, 2 * PLACE * PLACE * C, True)
+linear_params("detail.context", (P // PLACE) ** 2 * DETAIL, D, False)
+for i in range(DETAIL_BLOCKS):
+    block = f"detail.blocks.{i}"
+    linear_params(block + ".modulation", 3 * DETAIL, D, True)
+    for j in range(2):
+        declare(block + f".conv.{j}.weight", [DETAIL, 3, 3, DETAIL])
+        declare(block + f".conv.{j}.bias", [DETAIL])
+declare("detail.norm.weight", [DETAIL], 1.0)
+linear_params("detail.output", PLACE * PLACE * C, DETAIL, True)
 
 
 def linear(name, x):
@@ -191,15 +202,65 @@ def forward(z, t, text, length, pooled):
              for v in x]
 
     m = linear("final.modulation", s)
-    x = [linear("head", modulate(v, m[:D], m[D:])) for v in x]
-    out = [0.0] * (H * W * C)
-    for n, patch in enumerate(x):
+    tokens = [modulate(v, m[:D], m[D:]) for v in x]
+    out = unpatchify([linear("head", v) for v in tokens], P, columns, C)
+    return add(out, detail(z, out, tokens, s))
+
+
+def unpatchify(patches, side, columns, channels):
+    """Patches in row-major order to a flat picture; pixels inside a patch are row-major too."""
+    width = columns * side
+    out = [0.0] * (len(patches) * side * side * channels)
+    for n, patch in enumerate(patches):
         r, c = n // columns, n % columns
-        for i in range(P):
-            for j in range(P):
-                for k in range(C):
-                    out[((r * P + i) * W + c * P + j) * C + k] = patch[(i * P + j) * C + k]
+        for i in range(side):
+            for j in range(side):
+                for k in range(channels):
+                    out[((r * side + i) * width + c * side + j) * channels + k] = patch[(i * side + j) * channels + k]
     return out
+
+
+def conv(name, x, rows, columns):
+    """3 x 3, padded with zeros; x is a list over places."""
+    w, bias = params[name + ".weight"], params[name + ".bias"]
+    out = []
+    for r in range(rows):
+        for c in range(columns):
+            values = list(bias)
+            for i in range(3):
+                for j in range(3):
+                    if 0 <= r + i - 1 < rows and 0 <= c + j - 1 < columns:
+                        v = x[(r + i - 1) * columns + c + j - 1]
+                        for o in range(DETAIL):
+                            at = ((o * 3 + i) * 3 + j) * DETAIL
+                            values[o] += sum(a * b for a, b in zip(w[at:at + DETAIL], v))
+            out.append(values)
+    return out
+
+
+def detail(z, picture, tokens, s):
+    """The correction: convolutions over places of 4 x 4 pixels, which see z, the trunk's picture and its tokens."""
+    rows, columns, per = H // PLACE, W // PLACE, P // PLACE
+    flat = unpatchify([linear("detail.context", v) for v in tokens], per, W // P, DETAIL)
+    x = []
+    for r in range(rows):
+        for c in range(columns):
+            seen = []
+            for i in range(PLACE):
+                for j in range(PLACE):
+                    at = ((r * PLACE + i) * W + c * PLACE + j) * C
+                    seen += z[at:at + C] + picture[at:at + C]
+            n = (r * columns + c) * DETAIL
+            x.append(add(linear("detail.input", seen), flat[n:n + DETAIL]))
+    for i in range(DETAIL_BLOCKS):
+        block = f"detail.blocks.{i}"
+        m = linear(block + ".modulation", s)
+        shift, scale, gate = m[:DETAIL], m[DETAIL:2 * DETAIL], m[2 * DETAIL:]
+        h = conv(block + ".conv.0", [modulate(v, shift, scale) for v in x], rows, columns)
+        h = conv(block + ".conv.1", [silu(v) for v in h], rows, columns)
+        x = [gated(v, gate, u) for v, u in zip(x, h)]
+    patches = [linear("detail.output", rms(v, params["detail.norm.weight"])) for v in x]
+    return unpatchify(patches, PLACE, columns, C)
 
 
 z = fill(B * H * W * C, 100, 1.0)

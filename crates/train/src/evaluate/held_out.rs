@@ -63,6 +63,7 @@ pub fn held_out(
             dataset: &dataset,
             flow: &config.flow,
             noise_scale: config.model.noise_scale,
+            mirror: 0.0,
             seed: config.seed ^ 0x5EED,
         };
         let (mut loss, mut shuffled) = (0.0, 0.0);

@@ -1,15 +1,42 @@
-//! From a network on small pictures to one on pictures twice as large, with patches twice as large: the same tokens.
+//! A trained network becomes a larger one and goes on learning.
 //!
-//! The larger network first sees the mean of every four pixels and gives four equal pixels, so it draws what the smaller
-//! one drew, twice as large; training then teaches it the detail. The mean of four pixels has half their noise, which is
-//! why the noise is scaled by two (as in "JiT", arXiv 2511.13720, section 4, for its larger pictures).
+//! * Patches twice as large, for pictures twice as large: the same tokens. The larger network first sees the mean of every four
+//!   pixels and gives four equal pixels, so it draws what the smaller one drew, twice as large; training then teaches it the
+//!   detail. The mean of four pixels has half their noise, which is why the noise is scaled by two (as in "JiT",
+//!   arXiv 2511.13720, section 4, for its larger pictures).
+//! * A detail network beside the trunk, whose correction is zero at first.
 
 use graph::{ParameterError, Parameters};
 
-use crate::jit::Config;
+use crate::jit::{Config, initial_parameters};
+
+/// The parameters of the `wanted` network from those of one that it grows from; `None` if it does not grow from that one. New
+/// parameters start from `seed`.
+pub fn grow(
+    found: &Config,
+    parameters: &Parameters,
+    wanted: &Config,
+    seed: u64,
+) -> Result<Option<Parameters>, ParameterError> {
+    let (mut config, mut parameters) = (found.clone(), parameters.clone());
+    if 2 * config.patch == wanted.patch {
+        (config, parameters) = double_patch(&config, &parameters)?;
+    }
+    if config.detail_width == 0 && wanted.detail_width > 0 {
+        let Config { detail_width, detail_blocks, .. } = *wanted;
+        config = Config { detail_width, detail_blocks, ..config };
+        let trained = parameters;
+        parameters = Parameters::new();
+        for fresh in initial_parameters(&config, seed)?.iter() {
+            let data = &trained.get(&fresh.name).unwrap_or(fresh).data;
+            parameters.insert(&fresh.name, &fresh.shape, data.clone())?;
+        }
+    }
+    Ok((config == *wanted).then_some(parameters))
+}
 
 /// The network with twice the patch, and its parameters.
-pub fn double_patch(config: &Config, parameters: &Parameters) -> Result<(Config, Parameters), ParameterError> {
+fn double_patch(config: &Config, parameters: &Parameters) -> Result<(Config, Parameters), ParameterError> {
     let (patch, channels) = (config.patch, config.channels);
     let larger = Config { patch: 2 * patch, noise_scale: 2.0 * config.noise_scale, ..config.clone() };
     // The value of the small patch that a value of the large one stands for.
@@ -49,7 +76,7 @@ mod tests {
     use kernels::gemm::Precision;
 
     use super::*;
-    use crate::jit::{Geometry, build, initial_parameters};
+    use crate::jit::{Geometry, build};
 
     fn predict(config: &Config, parameters: &Parameters, side: usize, z: &[f32]) -> Vec<f32> {
         let cpu = Cpu::detected(1);
@@ -91,5 +118,22 @@ mod tests {
             let expected = expected[(y / 2 * 8 + x / 2) * 4 + c];
             assert!((got - expected).abs() <= 1e-4, "{i}: {got} {expected}");
         }
+    }
+
+    #[test]
+    fn a_fresh_detail_network_changes_nothing() {
+        let plain = Config { width: 32, blocks: 2, heads: 2, hidden: 48, patch: 8, stem: 16, ..Config::default() };
+        let mut parameters = initial_parameters(&plain, 3).unwrap();
+        for (i, (_, _, data)) in parameters.iter_mut().enumerate() {
+            data.iter_mut().enumerate().for_each(|(j, x)| *x += 0.05 * ((i * 131 + j * 7) as f32).sin());
+        }
+        let detailed = Config { detail_width: 12, detail_blocks: 1, ..plain.clone() };
+        let grown = grow(&plain, &parameters, &detailed, 5).unwrap().unwrap();
+        let z: Vec<f32> = (0..16 * 16 * 4).map(|i| (i as f32 * 0.37).sin()).collect();
+        assert_eq!(predict(&plain, &parameters, 16, &z), predict(&detailed, &grown, 16, &z));
+        let other = Config { blocks: 3, ..detailed.clone() };
+        assert_eq!(grow(&plain, &parameters, &other, 5), Ok(None));
+        // Detail is not taken away again.
+        assert_eq!(grow(&detailed, &grown, &plain, 5), Ok(None));
     }
 }
