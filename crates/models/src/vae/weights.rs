@@ -8,8 +8,9 @@ use crate::layers::BuildError;
 
 /// Prefixes of files: of a single file of Stable Diffusion, of an autoencoder alone.
 const PREFIXES: [&str; 2] = ["first_stage_model.", ""];
-/// Begins the names of the discriminator's weights, which some files still have; no part of the network.
-const LOSS: &str = "loss.";
+/// Begin the names of the discriminator's weights and of the averages of training, which some files still have; no part of the
+/// network.
+const TRAINING: [&str; 2] = ["loss.", "model_ema."];
 
 /// Modules of the two halves: ours, diffusers'.
 const OUTSIDE: [(&str, &str); 5] = [
@@ -69,7 +70,8 @@ pub fn fit<'a>(
         Layout::Original => vec![name.to_owned()],
         Layout::Diffusers => diffusers_names(config, name),
     };
-    Ok(checkpoint::fit(&parameters(config)?, place, names, |name| name.starts_with(LOSS), found))
+    let ignored = |name: &str| TRAINING.iter().any(|start| name.starts_with(start));
+    Ok(checkpoint::fit(&parameters(config)?, place, names, ignored, found))
 }
 
 /// Where a file keeps an autoencoder with latents of the channels of [`Config::SD`], from names and shapes alone; nowhere when
