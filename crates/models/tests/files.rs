@@ -142,11 +142,12 @@ const REFINER: [Role; 3] = [Unet, TextEncoder2, Vae];
 
 /// File, family, parts, type of the first part, tensors that are harmless.
 type Published = (&'static str, Option<Family>, &'static [Role], &'static str, usize);
-const PUBLISHED: [Published; 22] = [
+const PUBLISHED: [Published; 24] = [
     ("v1-5-pruned-emaonly.safetensors", Some(Family::Sd1), &SD, "F32", 12),
     ("v1-5-pruned.safetensors", Some(Family::Sd1), &SD, "F32", 16),
     ("sd-v1-5-inpainting.safetensors", Some(Family::Sd1), &SD, "F32", 14),
     ("sd15-fp16-vae-fp32.safetensors", Some(Family::Sd1), &SD, "F16", 0),
+    ("sd1-bare-text.safetensors", Some(Family::Sd1), &SD, "F16", 0),
     ("v2-1_768-ema-pruned.safetensors", Some(Family::Sd2), &SD, "F32", 12),
     ("512-inpainting-ema.safetensors", Some(Family::Sd2), &SD, "F32", 12),
     ("sd_xl_base_1.0.safetensors", Some(Family::Sdxl), &XL, "F16", 1),
@@ -161,6 +162,7 @@ const PUBLISHED: [Published; 22] = [
     ("vae-ft-mse-840000-ema-pruned.safetensors", None, &[Vae], "F32", 0),
     ("vae-diffusers.safetensors", None, &[Vae], "F32", 0),
     ("clip_l.safetensors", None, &[TextEncoder], "F16", 0),
+    ("clip_l_transformers_5.safetensors", None, &[TextEncoder], "F16", 0),
     ("clip_g.safetensors", None, &[TextEncoder2], "F16", 0),
     ("taesd.safetensors", None, &[TaesdEncoder, TaesdDecoder], "F32", 0),
     ("taesd_encoder.safetensors", None, &[TaesdEncoder], "F32", 0),

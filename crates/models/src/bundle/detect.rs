@@ -67,7 +67,7 @@ pub(super) fn parts(source: &TensorSource) -> Result<(Vec<Part>, Others), Bundle
 /// The role of a text encoder, from its place in a single file, or from its size in a file of its own.
 fn role(text: &clip::Detected) -> Role {
     let second = [TextPlace::SDXL_G, TextPlace::REFINER_G].contains(&text.place);
-    let alone = text.place == TextPlace::ALONE && text.config.width == clip::OPEN_CLIP_G.width;
+    let alone = text.place.prefix.is_empty() && text.config.width == clip::OPEN_CLIP_G.width;
     if second || alone { Role::TextEncoder2 } else { Role::TextEncoder }
 }
 

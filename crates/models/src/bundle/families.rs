@@ -7,7 +7,9 @@ use super::{Family, Role};
 /// What a family's model consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
-    /// The family's name.
+    /// A short name for programs.
+    pub name: &'static str,
+    /// The name for people.
     pub title: &'static str,
     /// The parts that a picture needs.
     pub roles: &'static [Role],
@@ -27,6 +29,7 @@ pub const fn needs(family: Family) -> Needs {
 
 const fn stable_diffusion_1() -> Needs {
     Needs {
+        name: "sd1",
         title: "Stable Diffusion 1.x",
         roles: &[Role::Unet, Role::TextEncoder, Role::Vae],
         text: &[(Role::TextEncoder, CLIP_L)],
@@ -35,6 +38,7 @@ const fn stable_diffusion_1() -> Needs {
 
 const fn stable_diffusion_2() -> Needs {
     Needs {
+        name: "sd2",
         title: "Stable Diffusion 2.x",
         roles: &[Role::Unet, Role::TextEncoder, Role::Vae],
         text: &[(Role::TextEncoder, OPEN_CLIP_H)],
@@ -43,6 +47,7 @@ const fn stable_diffusion_2() -> Needs {
 
 const fn sdxl() -> Needs {
     Needs {
+        name: "sdxl",
         title: "Stable Diffusion XL base",
         roles: &[Role::Unet, Role::TextEncoder, Role::TextEncoder2, Role::Vae],
         text: &[(Role::TextEncoder, CLIP_L), (Role::TextEncoder2, OPEN_CLIP_G)],
@@ -51,6 +56,7 @@ const fn sdxl() -> Needs {
 
 const fn sdxl_refiner() -> Needs {
     Needs {
+        name: "sdxl_refiner",
         title: "Stable Diffusion XL refiner",
         roles: &[Role::Unet, Role::TextEncoder2, Role::Vae],
         text: &[(Role::TextEncoder2, OPEN_CLIP_G)],

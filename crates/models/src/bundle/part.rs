@@ -167,26 +167,32 @@ impl Part {
             },
             Network::Text(text) => match text.place.layout {
                 clip::Layout::OpenClip => "open_clip",
-                clip::Layout::Transformers => "transformers",
+                clip::Layout::Transformers | clip::Layout::Bare => "transformers",
             },
         }
     }
 
     /// What it is, in a few words.
     pub fn title(&self) -> String {
+        let what = match self.network {
+            Network::Unet { family, .. } => format!("U-Net of {}", super::needs(family).title),
+            Network::Text(_) => "text encoder".to_owned(),
+            Network::Vae { .. } => "VAE of Stable Diffusion".to_owned(),
+            Network::Taesd { .. } => self.role.to_string(),
+        };
+        self.kind().map_or(what.clone(), |kind| format!("{what}, {kind}"))
+    }
+
+    /// Which of its kind it is, where there are several.
+    pub fn kind(&self) -> Option<String> {
         match self.network {
-            Network::Unet { family, config, .. } => {
-                let kind = match config.in_channels {
-                    4 => String::new(),
-                    9 => " for inpainting".to_owned(),
-                    channels => format!(" of {channels} input channels"),
-                };
-                format!("U-Net of {}{kind}", super::needs(family).title)
-            }
-            Network::Text(text) => format!("{} text encoder", text.title()),
-            Network::Vae { .. } => "autoencoder (VAE) of Stable Diffusion".to_owned(),
-            Network::Taesd { half: taesd::Half::Encoder, .. } => "TAESD encoder".to_owned(),
-            Network::Taesd { half: taesd::Half::Decoder, .. } => "TAESD decoder".to_owned(),
+            Network::Unet { config, .. } => match config.in_channels {
+                4 => None,
+                9 => Some("for inpainting".to_owned()),
+                channels => Some(format!("with {channels} input channels")),
+            },
+            Network::Text(text) => Some(text.title().to_owned()),
+            Network::Vae { .. } | Network::Taesd { .. } => None,
         }
     }
 }
@@ -210,7 +216,8 @@ fn report(report: text::LoadReport) -> Report {
 pub struct Precision(pub Vec<(Dtype, usize)>);
 
 impl Precision {
-    fn of(source: &TensorSource, names: &[String]) -> Self {
+    /// How these tensors of a source are stored.
+    pub fn of(source: &TensorSource, names: &[String]) -> Self {
         let mut counts = BTreeMap::new();
         for view in names.iter().filter_map(|name| source.tensor(name).ok()) {
             *counts.entry(view.dtype).or_insert(0) += view.elements();

@@ -17,7 +17,7 @@ from pathlib import Path
 import open_clip
 import torch
 from open_clip.transformer import TextTransformer
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 HERE = Path(__file__).parent
 
@@ -35,6 +35,17 @@ def transformers_model(width, layers, heads, projection):
     shapes = {"text_model." + n: list(p.shape) for n, p in model.text_model.named_parameters()}
     if projection:
         shapes["text_projection.weight"] = list(model.text_projection.weight.shape)
+    return shapes
+
+
+def bare_model():
+    """What transformers 5 saves: names without `text_model.`."""
+    with torch.device("meta"):
+        model = CLIPTextModel(
+            CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
+        )
+    shapes = {n: list(p.shape) for n, p in model.named_parameters()}
+    assert "final_layer_norm.weight" in shapes
     return shapes
 
 
@@ -62,6 +73,7 @@ TEXTS = {
     "clip_l": (transformers_model(768, 12, 12, False), []),
     # Files that were saved before version 4.31 of transformers have the positions too.
     "clip_l_ids": (transformers_model(768, 12, 12, False), [IDS]),
+    "clip_l_bare": (bare_model(), []),
     "clip_h_short": (transformers_model(1024, 23, 16, False), []),
     "clip_h_short_ids": (transformers_model(1024, 23, 16, False), [IDS]),
     "clip_g": (transformers_model(1280, 32, 20, True), []),
@@ -118,6 +130,7 @@ FILES = {
     "v1-5-pruned.safetensors": single("sd1", SD1, "F32", more=TRAINING + AVERAGE),
     "sd-v1-5-inpainting.safetensors": single("sd1_inpaint", SD1, "F32", more=TRAINING + AVERAGE[:2]),
     "sd15-fp16-vae-fp32.safetensors": single("sd1", SD1, "F16", vae="F32"),
+    "sd1-bare-text.safetensors": single("sd1", [("clip_l_bare", "cond_stage_model.transformer.")], "F16"),
     "v2-1_768-ema-pruned.safetensors": single("sd2", SD2, "F32", more=TRAINING),
     "512-inpainting-ema.safetensors": single("sd2_inpaint", SD2, "F32", more=TRAINING),
     "sd_xl_base_1.0.safetensors": single("sdxl", SDXL, "F16", more=["denoiser.sigmas 1000 F32"]),
@@ -128,6 +141,7 @@ FILES = {
     "vae-ft-mse-840000-ema-pruned.safetensors": ["@ vae - original F32"],
     "vae-diffusers.safetensors": ["@ vae - diffusers F32"],
     "clip_l.safetensors": ["@ clip_l - diffusers F16"],
+    "clip_l_transformers_5.safetensors": ["@ clip_l_bare - diffusers F16"],
     "clip_g.safetensors": ["@ clip_g - diffusers F16"],
     "taesd.safetensors": ["@ taesd - diffusers F32"],
     "taesd_encoder.safetensors": ["@ taesd encoder| original F32"],

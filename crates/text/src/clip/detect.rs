@@ -3,10 +3,24 @@
 use std::collections::BTreeMap;
 
 use super::network::WORD_TABLE;
-use super::{CLIP_L, Config, OPEN_CLIP_G, OPEN_CLIP_H, Place};
+use super::{CLIP_L, Config, Layout, OPEN_CLIP_G, OPEN_CLIP_H, Place};
 
 /// Where files keep text transformers.
-const PLACES: [Place; 6] = [Place::SD1, Place::SD2, Place::SDXL_L, Place::SDXL_G, Place::REFINER_G, Place::ALONE];
+const PLACES: [Place; 9] = [
+    Place::SD1,
+    bare(Place::SD1),
+    Place::SD2,
+    Place::SDXL_L,
+    bare(Place::SDXL_L),
+    Place::SDXL_G,
+    Place::REFINER_G,
+    Place::ALONE,
+    Place::ALONE_BARE,
+];
+
+const fn bare(place: Place) -> Place {
+    Place { layout: Layout::Bare, ..place }
+}
 
 /// A text transformer that a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +42,7 @@ impl Detected {
     }
 }
 
-/// The text transformers of published sizes, in the order of [`Place`]'s constants.
+/// The text transformers of published sizes; the first of SDXL before the second.
 ///
 /// Files of SD 2.x in the layout of transformers lack the last layer, which the model does not read; so may others.
 pub fn detect<'a>(found: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Vec<Detected> {
@@ -52,7 +66,7 @@ mod tests {
     #[test]
     fn published_sizes_are_found() {
         let shorter = Config { layers: 23, ..OPEN_CLIP_H };
-        for (config, place) in [(CLIP_L, Place::SD1), (shorter, Place::ALONE), (OPEN_CLIP_G, Place::ALONE)] {
+        for (config, place) in [(CLIP_L, Place::SD1), (shorter, Place::ALONE), (OPEN_CLIP_G, Place::ALONE_BARE)] {
             let stored: Vec<(String, Vec<usize>)> =
                 parameters(&config).into_iter().map(|(name, shape)| (place.name(&name), shape)).collect();
             let found = || stored.iter().map(|(name, shape)| (name.as_str(), &shape[..]));

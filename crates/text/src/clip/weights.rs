@@ -13,6 +13,8 @@ use crate::LoadReport;
 pub enum Layout {
     /// transformers' `CLIPTextModel` and `CLIPTextModelWithProjection`: our own names.
     Transformers,
+    /// `CLIPTextModel` as transformers saves it since version 5: without `text_model.`.
+    Bare,
     /// open_clip's text tower: queries, keys and values in one tensor, the projection transposed.
     OpenClip,
 }
@@ -29,6 +31,8 @@ pub struct Place {
 impl Place {
     /// A file of its own, such as `text_encoder/model.safetensors` of diffusers.
     pub const ALONE: Self = Self { prefix: "", layout: Layout::Transformers };
+    /// A file of its own, as newer versions of transformers write it.
+    pub const ALONE_BARE: Self = Self { prefix: "", layout: Layout::Bare };
     /// CLIP-L in a single file of SD 1.x.
     pub const SD1: Self = Self { prefix: "cond_stage_model.transformer.", layout: Layout::Transformers };
     /// OpenCLIP-H in a single file of SD 2.x.
@@ -50,6 +54,8 @@ enum Part {
     Transposed,
 }
 
+/// The module that most names of transformers begin with.
+const MODULE: &str = "text_model.";
 /// Layers of transformers, up to the number.
 const LAYERS: &str = "text_model.encoder.layers.";
 /// Layers of open_clip, up to the number.
@@ -72,7 +78,8 @@ const OPEN_CLIP: [(&str, &str, Part); 12] = [
 ];
 
 /// Tensors of published files that are no weights: positions by number, the mask, the scale of the contrastive loss.
-const NO_WEIGHTS: [&str; 3] = ["text_model.embeddings.position_ids", "attn_mask", "logit_scale"];
+const NO_WEIGHTS: [&str; 4] =
+    ["text_model.embeddings.position_ids", "embeddings.position_ids", "attn_mask", "logit_scale"];
 
 /// A parameter as a file keeps it.
 struct Stored {
@@ -90,6 +97,7 @@ impl Place {
     fn stored(&self, name: &str, shape: &[usize]) -> Stored {
         let (name, part) = match self.layout {
             Layout::Transformers => (name.to_owned(), Part::Whole),
+            Layout::Bare => (name.strip_prefix(MODULE).unwrap_or(name).to_owned(), Part::Whole),
             Layout::OpenClip => open_clip_name(name),
         };
         let mut shape = shape.to_vec();
@@ -165,12 +173,17 @@ mod tests {
 
     #[test]
     fn every_parameter_has_its_own_place() {
-        for place in [Place::ALONE, Place::SDXL_G] {
+        for place in [Place::ALONE, Place::ALONE_BARE, Place::SDXL_G] {
             let mut places: Vec<(String, usize)> = Vec::new();
             for (name, shape) in parameters(&OPEN_CLIP_G) {
                 let stored = place.stored(&name, &shape);
                 assert!(stored.name.starts_with(place.prefix));
-                assert_eq!(stored.name == name, place.layout == Layout::Transformers, "{name}");
+                let same = match place.layout {
+                    Layout::Transformers => true,
+                    Layout::Bare => !name.starts_with(MODULE),
+                    Layout::OpenClip => false,
+                };
+                assert_eq!(stored.name == name, same, "{name}");
                 places.push((stored.name, if let Part::Third(third) = stored.part { third } else { 0 }));
             }
             let all = places.len();
