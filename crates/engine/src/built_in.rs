@@ -9,6 +9,11 @@ pub fn model() -> Option<&'static [u8]> {
     None
 }
 
+/// Merges of CLIP's tokenizer (`bpe_simple_vocab_16e6.txt.gz`), the same for every Stable Diffusion checkpoint.
+pub fn clip_merges() -> &'static [u8] {
+    include_bytes!("../../../weights/clip/bpe_simple_vocab_16e6.txt.gz")
+}
+
 /// The text encoder.
 #[derive(Debug, Clone, Copy)]
 pub struct TextEncoderFiles {

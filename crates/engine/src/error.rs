@@ -67,6 +67,30 @@ pub enum EngineError {
     /// The text encoder refused.
     #[error("text encoder: {0}")]
     Text(#[from] text::TextError),
+    /// A checkpoint of the Stable Diffusion family that cannot be used.
+    #[error("{file}: {problem}")]
+    Checkpoint {
+        /// The file or folder.
+        file: String,
+        /// What is wrong with it.
+        problem: crate::stable_diffusion::CheckpointProblem,
+    },
+    /// A network of the Stable Diffusion family cannot be built.
+    #[error(transparent)]
+    Network(#[from] models::unet::BuildError),
+    /// A noise process or a schedule that cannot be.
+    #[error("schedule: {0}")]
+    Sigmas(#[from] sampling::SigmaError),
+    /// The machine has too little memory for a request.
+    #[error("this needs {needed} MB of memory, {available} MB are available; {}", if fitting.is_empty() { "close other programs, or draw a smaller picture".to_owned() } else { format!("this would fit: {fitting}") })]
+    Memory {
+        /// Peak memory in megabytes.
+        needed: u64,
+        /// What there is, in megabytes.
+        available: u64,
+        /// Options with which it would fit, separated by commas.
+        fitting: String,
+    },
     /// The network cannot be built.
     #[error(transparent)]
     Build(#[from] models::jit::BuildError),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::Image;
+use crate::{Image, Recipe};
 
 /// Stops a job within one evaluation of the network. Clones share the switch.
 #[derive(Debug, Clone, Default)]
@@ -26,9 +26,9 @@ impl CancelToken {
     }
 }
 
-/// A running job's news, in order.
+/// A running job's news, in order. `R` is the kind of recipe that its pictures have.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum Event<'a, R = Recipe> {
     /// The job begins.
     Started {
         /// Pictures to come.
@@ -58,7 +58,7 @@ pub enum Event<'a> {
         /// Which picture, from 0.
         index: u32,
         /// The picture.
-        image: &'a Image,
+        image: &'a Image<R>,
     },
     /// The job is done.
     Done {
@@ -72,7 +72,7 @@ pub enum Event<'a> {
 /// The clean picture predicted so far; converted only when asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Preview<'a> {
-    /// Premultiplied RGBA in [-1, 1], `[H, W, 4]` f32.
+    /// Premultiplied RGBA in [-1, 1], `[H, W, 4]` f32; empty when no previews were asked for.
     pub values: &'a [f32],
     /// Picture size.
     pub size: crate::Size,

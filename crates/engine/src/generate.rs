@@ -17,7 +17,7 @@ use text::TextEncoder;
 use crate::event::{CancelToken, Event, Preview};
 use crate::model::{Model, ModelInfo};
 use crate::options::{Options, PrecisionChoice};
-use crate::recipe::{RECIPE_VERSION, Recipe};
+use crate::recipe::{PictureRecipe, RECIPE_VERSION, Recipe};
 use crate::start::Fitted;
 use crate::{EngineError, Request, Size};
 
@@ -28,16 +28,16 @@ const TOKENS_TOGETHER: usize = 256;
 
 /// A finished picture.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Image {
+pub struct Image<R = Recipe> {
     /// Picture size.
     pub size: Size,
     /// Straight RGBA8, `[H, W, 4]`.
     pub pixels: Vec<u8>,
     /// What the pixels depend on.
-    pub recipe: Recipe,
+    pub recipe: R,
 }
 
-impl Image {
+impl<R: PictureRecipe> Image<R> {
     /// The PNG file, with the recipe inside.
     pub fn png(&self) -> Result<Vec<u8>, EngineError> {
         let chunks = self.recipe.text_chunks();

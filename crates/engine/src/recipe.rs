@@ -51,6 +51,15 @@ pub struct Recipe {
     pub precision: PrecisionChoice,
 }
 
+/// What every kind of recipe can say.
+pub trait PictureRecipe {
+    /// Seed of the picture.
+    fn seed(&self) -> u64;
+
+    /// The text chunks of the picture: the recipe, and a line that other programs show.
+    fn text_chunks(&self) -> [(&'static str, String); 2];
+}
+
 impl Recipe {
     /// The request for this one picture, but for the picture it may have started from.
     pub fn request(&self) -> Request {
@@ -80,9 +89,14 @@ impl Recipe {
         }
         Ok(recipe)
     }
+}
 
-    /// The text chunks of the picture: the recipe, and a line that other programs show.
-    pub fn text_chunks(&self) -> [(&'static str, String); 2] {
+impl PictureRecipe for Recipe {
+    fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn text_chunks(&self) -> [(&'static str, String); 2] {
         let json = serde_json::to_string(self).expect("a recipe of text and finite numbers is JSON");
         let mut line = self.prompt.clone();
         if !self.negative.is_empty() {

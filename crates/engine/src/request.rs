@@ -199,7 +199,7 @@ impl Request {
     }
 }
 
-fn text(field: &'static str, text: &str) -> Result<(), EngineError> {
+pub(crate) fn text(field: &'static str, text: &str) -> Result<(), EngineError> {
     if text.len() <= MAX_PROMPT_BYTES {
         return Ok(());
     }
@@ -207,7 +207,12 @@ fn text(field: &'static str, text: &str) -> Result<(), EngineError> {
 }
 
 /// NaN is outside every range.
-fn range<T: PartialOrd + fmt::Display>(field: &'static str, value: T, low: T, high: T) -> Result<(), EngineError> {
+pub(crate) fn range<T: PartialOrd + fmt::Display>(
+    field: &'static str,
+    value: T,
+    low: T,
+    high: T,
+) -> Result<(), EngineError> {
     if (&low..=&high).contains(&&value) {
         return Ok(());
     }

@@ -98,6 +98,32 @@ impl Fitted {
         }
     }
 
+    /// The picture over white, `[H, W, 3]` in [-1, 1].
+    pub(crate) fn colours(&self) -> Vec<f32> {
+        let over_white = |colour: u8, alpha: u8| {
+            let alpha = f32::from(alpha) / 255.0;
+            (f32::from(colour) / 255.0 * alpha + (1.0 - alpha)) * 2.0 - 1.0
+        };
+        self.picture.chunks_exact(4).flat_map(|p| [0, 1, 2].map(|i| over_white(p[i], p[3]))).collect()
+    }
+
+    /// `[H, W]`: 255 = draw anew, 0 = keep; none without a mask.
+    pub(crate) fn mask(&self) -> Option<&[u8]> {
+        self.mask.as_deref()
+    }
+
+    /// Puts the picture over opaque `pixels` wherever it is kept: what is kept whole has its own bytes.
+    pub(crate) fn paint_over(&self, pixels: &mut [u8]) {
+        let Some(mask) = &self.mask else { return };
+        for ((new, old), &anew) in pixels.chunks_exact_mut(4).zip(self.picture.chunks_exact(4)).zip(mask) {
+            let (anew, alpha) = (u32::from(anew), u32::from(old[3]));
+            for (new, &old) in new[..3].iter_mut().zip(old) {
+                let old = (u32::from(old) * alpha + 255 * (255 - alpha) + 127) / 255;
+                *new = ((u32::from(*new) * anew + old * (255 - anew) + 127) / 255) as u8;
+            }
+        }
+    }
+
     /// Mixes the picture into its noise: the state at time `strength`.
     pub(crate) fn mix(&self, noise: &mut [f32]) {
         let t = self.strength;

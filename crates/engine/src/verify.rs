@@ -8,7 +8,7 @@ use simd::Isa;
 use crate::event::{CancelToken, Event};
 use crate::options::Options;
 use crate::recipe::Recipe;
-use crate::{Engine, EngineError, Model, Origin, Request, Start, store};
+use crate::{Engine, EngineError, Model, Origin, Request, Size, Start, store};
 
 /// The outcome of running a picture's recipe again.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +73,8 @@ pub fn verify(
     if engine.text_encoder_sha256() != recipe.text_encoder_sha256 {
         return Err(wrong(format!("made with another text encoder, by version {}", recipe.version)));
     }
-    let request = Request { start: started_from(&recipe, start).map_err(wrong)?, ..recipe.request() };
+    let start = started_from(recipe.start.as_ref(), recipe.size, start).map_err(wrong)?;
+    let request = Request { start, ..recipe.request() };
     let images = engine.generate(&request, on_event, cancel)?;
     let regenerated = images.first().map_or(&[][..], |image| &image.pixels);
     let different_pixels = picture
@@ -85,16 +86,16 @@ pub fn verify(
     Ok(Verification { recipe, different_pixels, pixels: picture.pixels.len() / 4 })
 }
 
-/// The start that a recipe names, if `given` is it; else what is wrong.
-fn started_from(recipe: &Recipe, given: Option<Start>) -> Result<Option<Start>, String> {
-    let (origin, mut start) = match (&recipe.start, given) {
+/// The start that a recipe names, if `given` is it at the recipe's `size`; else what is wrong.
+pub(crate) fn started_from(origin: Option<&Origin>, size: Size, given: Option<Start>) -> Result<Option<Start>, String> {
+    let (origin, mut start) = match (origin, given) {
         (None, None) => return Ok(None),
         (None, Some(_)) => return Err("it was not developed from another picture".into()),
         (Some(_), None) => return Err("it was developed from another picture: name that one with --vary".into()),
         (Some(origin), Some(start)) => (origin, start),
     };
     start.strength = origin.strength;
-    let Origin { picture_sha256, mask_sha256, .. } = start.fit(recipe.size).origin();
+    let Origin { picture_sha256, mask_sha256, .. } = start.fit(size).origin();
     if picture_sha256 != origin.picture_sha256 {
         return Err("it was developed from another picture than the one given".into());
     }

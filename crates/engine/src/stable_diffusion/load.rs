@@ -1,0 +1,343 @@
+//! [`Checkpoint`]: where the networks are, in a single file with the original names or in a folder of diffusers.
+//!
+//! Opening compares names and shapes and reads no weight. Weights are read one tensor at a time while they are packed, and the
+//! file is mapped anew after every few megabytes: what is read of a mapping counts as the process's memory until then.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use formats::digest;
+use formats::safetensors::File;
+use graph::{Graph, PackedParameters, Precision};
+use kernels::Cpu;
+use models::checkpoint::{Fit, Layout, Place, Source};
+use models::unet::{self, DetectError, Family};
+use models::vae;
+use models::weights::Report;
+use sampling::Prediction;
+use text::clip::{self, ClipEncoder};
+
+use super::{Architecture, folder};
+use crate::EngineError;
+
+/// Bytes read of a file before its mapping is given back.
+pub(super) const MAPPED: usize = 64 << 20;
+const UNET: Place = Place { prefix: "model.diffusion_model.", layout: Layout::Original };
+const VAE: Place = Place { prefix: "first_stage_model.", layout: Layout::Original };
+/// OpenCLIP-G in a single file of the SDXL refiner.
+const REFINER_TEXT: clip::Place =
+    clip::Place { prefix: "conditioner.embedders.0.model.", layout: clip::Layout::OpenClip };
+/// Empty tensors by which some SDXL files say that they predict velocity, and that their last timestep is pure noise.
+const SAYS_VELOCITY: &str = "v_pred";
+const SAYS_PURE_NOISE: &str = "ztsnr";
+/// The key of the metadata (github.com/Stability-AI/ModelSpec) that says what a model predicts.
+const SAYS_PREDICTION: &str = "modelspec.prediction_type";
+
+/// What is wrong with a checkpoint.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CheckpointProblem {
+    /// No U-Net that is known.
+    #[error(transparent)]
+    Unet(#[from] DetectError),
+    /// A network is missing.
+    #[error("holds no {network}{hint}")]
+    Missing {
+        /// What is missing.
+        network: &'static str,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// Tensors that do not fit a network.
+    #[error("the weights do not fit the {network}: {report}")]
+    Weights {
+        /// Which network.
+        network: &'static str,
+        /// What fits and what does not.
+        report: Box<Report>,
+    },
+    /// An autoencoder for other latents.
+    #[error("the autoencoder has latents of {found} channels, the U-Net needs {expected}")]
+    Latents {
+        /// Channels that the U-Net takes.
+        expected: usize,
+        /// Channels that the autoencoder has.
+        found: usize,
+    },
+    /// Text encoders of other widths than the U-Net reads.
+    #[error("the text encoders give states of width {found}, the U-Net reads {expected}")]
+    Text {
+        /// Width that the U-Net reads.
+        expected: usize,
+        /// Width of the text encoders together.
+        found: usize,
+    },
+    /// A configuration that cannot be read or is not one of this family.
+    #[error("{key} {problem}")]
+    Config {
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// The weights of a network: a file, and where each parameter is in it.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    path: PathBuf,
+    fit: Fit,
+}
+
+/// A checkpoint whose names and shapes were checked.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// Name of the file or folder.
+    pub name: String,
+    /// The networks and their conventions.
+    pub architecture: Architecture,
+    pub(super) unet: Part,
+    pub(super) vae: Part,
+    /// Files of the text encoders, and where in them.
+    pub(super) text: Vec<(PathBuf, clip::Place)>,
+    /// Whether the autoencoder is from a file of its own.
+    own_vae: bool,
+}
+
+/// Whether a path is a checkpoint of this kind: a folder of diffusers, or a safetensors file with a U-Net in it.
+pub fn is_checkpoint(path: &Path) -> bool {
+    if path.is_dir() {
+        return folder::is_pipeline(path);
+    }
+    let Ok(file) = File::open(path) else { return false };
+    !file.metadata().contains_key("family")
+        && shapes(&file).is_ok_and(|found| unet::detect(found) != Err(DetectError::NoUnet))
+}
+
+impl Checkpoint {
+    /// Opens a single file or a folder; `vae` is a file to take the autoencoder from instead.
+    pub fn open(path: &Path, vae: Option<&Path>) -> Result<Self, EngineError> {
+        if path.is_dir() {
+            return folder::open(path, vae)?.checked(path);
+        }
+        let file = File::open(path)?;
+        let detected = unet::detect(shapes(&file)?).map_err(|error| wrong(path, error.into()))?;
+        if detected.place != UNET {
+            let hint = ": it is a U-Net alone; name a whole checkpoint or a folder of diffusers";
+            return Err(wrong(path, CheckpointProblem::Missing { network: "text encoder", hint }));
+        }
+        let mut architecture = Architecture::published(detected.family, detected.config);
+        let says = file.metadata().get(SAYS_PREDICTION).map(String::as_str);
+        if file.contains(SAYS_VELOCITY) || says == Some("v") {
+            architecture.prediction = Prediction::V;
+        } else if says == Some("epsilon") {
+            architecture.prediction = Prediction::Epsilon;
+        }
+        architecture.betas.zero_terminal_snr = file.contains(SAYS_PURE_NOISE);
+        Self::single_file(path, &file, architecture, vae)?.checked(path)
+    }
+
+    /// Opens a single file as a model of other sizes than the published ones.
+    pub fn open_as(path: &Path, architecture: Architecture, vae: Option<&Path>) -> Result<Self, EngineError> {
+        Self::single_file(path, &File::open(path)?, architecture, vae)?.checked(path)
+    }
+
+    fn single_file(
+        path: &Path,
+        file: &File,
+        architecture: Architecture,
+        vae: Option<&Path>,
+    ) -> Result<Self, EngineError> {
+        let places: &[clip::Place] = match architecture.family {
+            Family::Sd1 => &[clip::Place::SD1],
+            Family::Sd2 => &[clip::Place::SD2],
+            Family::Sdxl => &[clip::Place::SDXL_L, clip::Place::SDXL_G],
+            Family::SdxlRefiner => &[REFINER_TEXT],
+        };
+        for place in places {
+            if !file.names().any(|name| name.starts_with(place.prefix)) {
+                let hint = "; name a whole checkpoint";
+                return Err(wrong(path, CheckpointProblem::Missing { network: "text encoder", hint }));
+            }
+        }
+        Ok(Self {
+            name: stem(path),
+            unet: Part::unet(path, file, &architecture.unet, UNET)?,
+            vae: match vae {
+                Some(vae) => Part::vae_alone(vae, &architecture.vae)?,
+                None if !file.names().any(|name| name.starts_with(VAE.prefix)) => {
+                    let hint = "; name one with --vae";
+                    return Err(wrong(path, CheckpointProblem::Missing { network: "autoencoder", hint }));
+                }
+                None => Part::vae(path, file, &architecture.vae, VAE)?,
+            },
+            text: places.iter().map(|place| (path.to_owned(), *place)).collect(),
+            own_vae: vae.is_some(),
+            architecture,
+        })
+    }
+
+    /// Puts a checkpoint together from files that were checked.
+    pub(super) fn from_parts(
+        name: String,
+        architecture: Architecture,
+        unet: Part,
+        vae: (Part, bool),
+        text: Vec<(PathBuf, clip::Place)>,
+    ) -> Self {
+        let (vae, own_vae) = vae;
+        Self { name, architecture, unet, vae, text, own_vae }
+    }
+
+    /// Checks that what the text encoders give is what the U-Net reads.
+    fn checked(self, path: &Path) -> Result<Self, EngineError> {
+        let found = self.architecture.text.iter().map(|model| model.config.width).sum();
+        let expected = self.architecture.unet.context;
+        if found == expected { Ok(self) } else { Err(wrong(path, CheckpointProblem::Text { expected, found })) }
+    }
+
+    /// SHA-256 of the file, or of the digests of a folder's files in the order U-Net, autoencoder, text encoders. An
+    /// autoencoder of its own does not count: see [`Checkpoint::vae_sha256`].
+    pub fn sha256(&self) -> Result<String, EngineError> {
+        let mut paths: Vec<&Path> = vec![&self.unet.path];
+        if !self.own_vae {
+            paths.push(&self.vae.path);
+        }
+        paths.extend(self.text.iter().map(|(path, _)| path.as_path()));
+        paths.dedup();
+        let mut digests = paths.into_iter().map(sha256).collect::<Result<Vec<String>, EngineError>>()?;
+        match digests.len() {
+            1 => Ok(digests.remove(0)),
+            _ => Ok(digest::sha256_bytes(digests.concat().as_bytes())),
+        }
+    }
+
+    /// SHA-256 of the autoencoder's file, if it has one of its own.
+    pub fn vae_sha256(&self) -> Result<Option<String>, EngineError> {
+        self.own_vae.then(|| sha256(&self.vae.path)).transpose()
+    }
+
+    /// Loads a text encoder.
+    pub(super) fn text_encoder(
+        &self,
+        index: usize,
+        cpu: &Cpu,
+        precision: Precision,
+    ) -> Result<ClipEncoder, EngineError> {
+        let (path, place) = &self.text[index];
+        let file = Arc::new(File::open(path)?);
+        Ok(ClipEncoder::new(cpu, file, *place, self.architecture.text[index].config, precision)?)
+    }
+}
+
+impl Part {
+    pub(super) fn unet(path: &Path, file: &File, config: &unet::Config, place: Place) -> Result<Self, EngineError> {
+        Self::new("U-Net", path, unet::fit(config, place, shapes(file)?)?)
+    }
+
+    pub(super) fn vae(path: &Path, file: &File, config: &vae::Config, place: Place) -> Result<Self, EngineError> {
+        let stem = format!("{}decoder.conv_in.weight", place.prefix);
+        if let Ok(&[_, found, _, _]) = file.shape(&stem)
+            && found != config.latent
+        {
+            return Err(wrong(path, CheckpointProblem::Latents { expected: config.latent, found }));
+        }
+        Self::new("autoencoder", path, vae::fit(config, place, shapes(file)?)?)
+    }
+
+    /// The autoencoder of a file of its own, with the names of either layout.
+    pub(super) fn vae_alone(path: &Path, config: &vae::Config) -> Result<Self, EngineError> {
+        let file = File::open(path)?;
+        let places = [
+            (VAE, "decoder.mid.block_1.norm1.weight"),
+            (Place { prefix: "", ..VAE }, "decoder.mid.block_1.norm1.weight"),
+            (Place { prefix: "", layout: Layout::Diffusers }, "decoder.mid_block.resnets.0.norm1.weight"),
+        ];
+        let found = places.iter().find(|(place, name)| file.contains(&format!("{}{name}", place.prefix)));
+        match found {
+            Some((place, _)) => Self::vae(path, &file, config, *place),
+            None => Err(wrong(path, CheckpointProblem::Missing { network: "autoencoder", hint: "" })),
+        }
+    }
+
+    pub(super) fn new(network: &'static str, path: &Path, fit: Fit) -> Result<Self, EngineError> {
+        if !fit.report.is_complete() {
+            let report = Box::new(fit.report);
+            return Err(wrong(path, CheckpointProblem::Weights { network, report }));
+        }
+        Ok(Self { path: path.to_owned(), fit })
+    }
+
+    /// Packs the weights that `graph` reads.
+    pub(super) fn pack(
+        &self,
+        cpu: &Cpu,
+        graph: &Graph,
+        precision: Precision,
+    ) -> Result<Arc<PackedParameters>, EngineError> {
+        let mut reader = Reader { path: &self.path, file: None, read: 0 };
+        let mut failure = None;
+        let packed = PackedParameters::from_source(cpu, &[graph], precision, |name| {
+            let source = self.fit.source(name)?;
+            reader.values(source).map_err(|error| failure = Some(error)).ok().map(Cow::Owned)
+        });
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(Arc::new(packed?)),
+        }
+    }
+}
+
+/// Reads tensors of a file and bounds how much of it is mapped.
+struct Reader<'a> {
+    path: &'a Path,
+    file: Option<File>,
+    /// Bytes read since the file was opened.
+    read: usize,
+}
+
+impl Reader<'_> {
+    fn values(&mut self, source: &Source) -> Result<Vec<f32>, EngineError> {
+        if self.read > MAPPED {
+            self.file = None;
+        }
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                self.read = 0;
+                File::open(self.path)?
+            }
+        };
+        let values = file.to_f32(&source.name)?;
+        self.read += file.tensor(&source.name)?.bytes.len();
+        let finite = values.iter().map(|v| v * v).sum::<f32>().is_finite();
+        let expected: usize = source.shape.iter().product();
+        if values.len() != expected || !finite {
+            let (file, name) = (file.name().to_owned(), source.name.clone());
+            return Err(EngineError::NotFinite { file, name });
+        }
+        self.file = Some(file);
+        Ok(source.values(values))
+    }
+}
+
+/// Names and shapes of a file's tensors.
+pub(super) fn shapes(file: &File) -> Result<Vec<(&str, &[usize])>, EngineError> {
+    file.value_names().map(|name| Ok((name, file.shape(name)?))).collect()
+}
+
+pub(super) fn wrong(path: &Path, problem: CheckpointProblem) -> EngineError {
+    EngineError::Checkpoint { file: path.display().to_string(), problem }
+}
+
+fn sha256(path: &Path) -> Result<String, EngineError> {
+    digest::sha256_file(path).map_err(|error| {
+        let problem = CheckpointProblem::Config { key: "the file".into(), problem: format!("cannot be read: {error}") };
+        wrong(path, problem)
+    })
+}
+
+/// The name of a file without its extension.
+pub(super) fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().chars().filter(|c| !c.is_control()).collect()
+}
