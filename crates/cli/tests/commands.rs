@@ -221,7 +221,7 @@ fn failures_have_code_1() {
     std::fs::create_dir(room.path("taken.png")).unwrap();
     for (model, words) in [
         ("unknown", "no model 'unknown'"),
-        ("folder", "no model.safetensors"),
+        ("folder", ".safetensors"),
         ("half.safetensors", "half.safetensors"),
         ("empty.safetensors", "empty.safetensors"),
         ("deeper.safetensors", "missing"),

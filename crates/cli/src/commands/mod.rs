@@ -4,6 +4,7 @@ pub mod bench;
 pub mod dataset;
 pub mod eval;
 pub mod generate;
+pub mod inspect;
 pub mod models;
 pub mod plan;
 pub mod train;

@@ -1,9 +1,15 @@
 //! `calotype models`: the models that can be used; `models inspect PATH`: what a file is and lacks.
 
+use std::path::Path;
+
 use engine::{ModelInfo, store};
+use formats::digest;
+use formats::safetensors::TensorSource;
 use models::ParameterSpec;
+use models::bundle::Precision;
 use serde_json::json;
 
+use super::inspect;
 use crate::args::{ModelsArgs, ModelsCommand};
 use crate::report::Reporter;
 
@@ -11,7 +17,8 @@ use crate::report::Reporter;
 pub fn run(args: &ModelsArgs, reporter: &Reporter) -> anyhow::Result<()> {
     match &args.command {
         None => list(reporter),
-        Some(ModelsCommand::Inspect { path }) => inspect(path, reporter),
+        Some(ModelsCommand::Inspect { path }) if is_own(path) => inspect_own(path, reporter),
+        Some(ModelsCommand::Inspect { path }) => inspect::run(path, reporter),
     }
 }
 
@@ -27,8 +34,20 @@ fn list(reporter: &Reporter) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn inspect(path: &str, reporter: &Reporter) -> anyhow::Result<()> {
+/// Whether a name or path is a model of ours, which says so in its notes; or nothing at all, which the store says best.
+fn is_own(name: &str) -> bool {
+    let path = Path::new(name);
+    name == store::DEFAULT_MODEL
+        || !path.exists()
+        || !path.join("model_index.json").exists()
+            && TensorSource::open(path).is_ok_and(|source| source.note("family").is_some())
+}
+
+fn inspect_own(path: &str, reporter: &Reporter) -> anyhow::Result<()> {
     let (info, report) = store::inspect(path)?;
+    let file = store::open_file(path)?;
+    let sha256 = file.sha256();
+    let precision = Precision::of(&file.into(), &report.loaded).to_string();
     let mut fields = describe(path, &info);
     let wrong: Vec<_> = report
         .wrong_shape
@@ -40,6 +59,9 @@ fn inspect(path: &str, reporter: &Reporter) -> anyhow::Result<()> {
     fields["missing"] = json!(report.missing);
     fields["unused"] = json!(report.unused);
     fields["wrong_shape"] = json!(wrong);
+    fields["precision"] = json!(precision);
+    fields["sha256"] = json!(sha256);
+    fields["short_hash"] = json!(digest::short(&sha256));
     reporter.event("model", fields);
     reporter.say(&format!("{}: {}", info.name, summary(&info)));
     let c = &info.config;
@@ -47,7 +69,8 @@ fn inspect(path: &str, reporter: &Reporter) -> anyhow::Result<()> {
         "width {}, blocks {}, heads {}, hidden {}, patch {}, stem {}, text width {}, refiner blocks {}",
         c.width, c.blocks, c.heads, c.hidden, c.patch, c.stem, c.text_width, c.refiner_blocks
     ));
-    reporter.say(&format!("weights: {report}"));
+    reporter.say(&format!("weights: {precision}, {report}"));
+    reporter.say(&format!("SHA-256 {sha256}, short hash {}", digest::short(&sha256)));
     anyhow::ensure!(report.is_complete(), "{path}: the weights do not fit the model: {report}");
     Ok(())
 }
