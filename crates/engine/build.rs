@@ -5,6 +5,7 @@ use std::path::Path;
 fn main() {
     for (cfg, files) in [
         ("built_in_model", &["default/model.safetensors"][..]),
+        ("built_in_enlarger", &["enlarger/model.safetensors"]),
         ("built_in_text_encoder", &["minilm/model.safetensors", "minilm/tokenizer.json"]),
     ] {
         println!("cargo:rustc-check-cfg=cfg({cfg})");

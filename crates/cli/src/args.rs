@@ -213,6 +213,12 @@ pub enum DatasetCommand {
         /// Where the installed sources are [default: ~/.cache/calotype/sources].
         #[arg(long, value_name = "DIR")]
         sources: Option<PathBuf>,
+        /// Side of the stored pictures in pixels [default: the recipe's].
+        #[arg(long, value_name = "N")]
+        size: Option<usize>,
+        /// Draw at most this many pictures, a fair sample of the recipe's.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
     },
     /// Show what a dataset holds.
     Inspect {

@@ -5,7 +5,7 @@ use std::path::Path;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [recipe, out, sheet @ ..] = &arguments[..] else { return Err("usage: build RECIPE OUT [SHEET.png]".into()) };
-    let report = data::build(Path::new(recipe), None, Path::new(out), &mut |p| {
+    let report = data::build(Path::new(recipe), &data::BuildOptions::default(), Path::new(out), &mut |p| {
         if p.done % 4096 == 0 {
             eprintln!("{} {} of {}", p.stage, p.done, p.total);
         }

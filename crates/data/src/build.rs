@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -60,24 +60,43 @@ pub struct BuildReport {
     pub seconds: f64,
 }
 
-/// Builds the dataset of `recipe` into the new folder `out`. `sources` is the folder that
-/// `recipes/install-sources.sh` filled (by default `~/.cache/calotype/sources`).
+/// What of a recipe is built, and from where.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BuildOptions {
+    /// The folder that `recipes/install-sources.sh` filled; by default `~/.cache/calotype/sources`.
+    pub sources: Option<PathBuf>,
+    /// Another side of the stored pictures than the recipe's, 16 to 1024 pixels.
+    pub size: Option<usize>,
+    /// Draw no more pictures than this: a fair sample of them.
+    pub limit: Option<usize>,
+}
+
+/// Builds the dataset of `recipe` into the new folder `out`.
 pub fn build(
     recipe: &Path,
-    sources: Option<&Path>,
+    options: &BuildOptions,
     out: &Path,
     progress: &mut dyn FnMut(BuildProgress),
 ) -> Result<BuildReport, DataError> {
     let start = Instant::now();
-    let (parsed, text) = Recipe::read(recipe)?;
+    let (mut parsed, text) = Recipe::read(recipe)?;
+    parsed.size = options.size.unwrap_or(parsed.size);
+    parsed.check_size(recipe)?;
     if out.join(INDEX).exists() {
         return Err(DataError::OutputExists(out.to_owned()));
     }
-    let root = sources.map_or_else(recipe::default_sources, Path::to_owned);
+    let root = options.sources.clone().unwrap_or_else(recipe::default_sources);
     let mut skipped = Vec::new();
     progress(BuildProgress { stage: "listing", done: 0, total: 0 });
     let bases = sources::list(&parsed, recipe, &root, &mut skipped)?;
-    let jobs = plan::plan(&bases, &parsed);
+    let mut jobs = plan::plan(&bases, &parsed);
+    if let Some(limit) = options.limit {
+        jobs.sort_by_cached_key(|job| {
+            let base = &bases[job.base];
+            hash(&["limit", &format!("{:?} {}", job.treatment, job.round), &base.source, &base.id])
+        });
+        jobs.truncate(limit);
+    }
 
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(THREADS)

@@ -28,7 +28,7 @@ mod svg;
 mod weight;
 mod words;
 
-pub use build::{BuildProgress, BuildReport, build};
+pub use build::{BuildOptions, BuildProgress, BuildReport, build};
 pub use colour::share_of_colour;
 pub use dataset::Dataset;
 pub use error::DataError;

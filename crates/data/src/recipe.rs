@@ -174,9 +174,7 @@ impl Recipe {
         let text = fs::read_to_string(path).map_err(io(path))?;
         let wrong = |reason: String| DataError::Recipe { path: path.to_owned(), reason };
         let recipe: Recipe = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
-        if !(16..=1024).contains(&recipe.size) {
-            return Err(wrong(format!("size is {}, it must be between 16 and 1024", recipe.size)));
-        }
+        recipe.check_size(path)?;
         if recipe.records_per_shard == 0 {
             return Err(wrong("records_per_shard is 0".into()));
         }
@@ -195,6 +193,15 @@ impl Recipe {
             return Err(wrong("`labels` is missing; all sources but folders need it".into()));
         }
         Ok((recipe, text))
+    }
+
+    /// The side must be one that pictures can have.
+    pub(crate) fn check_size(&self, path: &Path) -> Result<(), DataError> {
+        if (16..=1024).contains(&self.size) {
+            return Ok(());
+        }
+        let reason = format!("size is {}, it must be between 16 and 1024", self.size);
+        Err(DataError::Recipe { path: path.to_owned(), reason })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use data::{DataError, Dataset, Split};
+use data::{BuildOptions, DataError, Dataset, Split};
 
 const SVG: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><circle cx="10" cy="10" r="8" fill="#e02020"/></svg>"##;
 
@@ -80,9 +80,10 @@ fn recipe(folder: &Path) -> std::path::PathBuf {
 fn a_dataset_is_built_twice_alike_and_reads_back() {
     let root = sources();
     let recipe = recipe(root.path());
+    let options = BuildOptions { sources: Some(root.path().into()), ..BuildOptions::default() };
     let (first, second) = (root.path().join("first"), root.path().join("second"));
-    let report = data::build(&recipe, Some(root.path()), &first, &mut |_| {}).expect("builds");
-    data::build(&recipe, Some(root.path()), &second, &mut |_| {}).expect("builds again");
+    let report = data::build(&recipe, &options, &first, &mut |_| {}).expect("builds");
+    data::build(&recipe, &options, &second, &mut |_| {}).expect("builds again");
     let index = |dir: &Path| fs::read_to_string(dir.join("index.json")).expect("has an index");
     assert_eq!(index(&first), index(&second));
     assert_eq!(report.skipped.len(), 1, "{:?}", report.skipped);
@@ -104,7 +105,15 @@ fn a_dataset_is_built_twice_alike_and_reads_back() {
     let sheet = data::sheet(&first, 1, 9).expect("draws a sheet");
     assert_eq!(sheet.pixels.len(), sheet.width * sheet.height * 4);
 
-    let again = data::build(&recipe, Some(root.path()), &first, &mut |_| {});
+    let small = BuildOptions { size: Some(24), limit: Some(3), ..options.clone() };
+    let report = data::build(&recipe, &small, &root.path().join("small"), &mut |_| {}).expect("builds");
+    assert_eq!(report.records, 3);
+    assert_eq!(Dataset::open(&root.path().join("small"), 24, Split::Train).expect("opens").resolution(), 24);
+    let wrong = BuildOptions { size: Some(8), ..options.clone() };
+    let error = data::build(&recipe, &wrong, &root.path().join("wrong"), &mut |_| {}).expect_err("fails");
+    assert!(error.to_string().contains("size is 8"), "{error}");
+
+    let again = data::build(&recipe, &options, &first, &mut |_| {});
     assert!(matches!(again, Err(DataError::OutputExists(_))));
 }
 
@@ -112,8 +121,9 @@ fn a_dataset_is_built_twice_alike_and_reads_back() {
 fn a_missing_source_is_named_with_its_package_and_the_script() {
     let root = sources();
     let recipe = recipe(root.path());
+    let options = BuildOptions { sources: Some(root.path().into()), ..BuildOptions::default() };
     fs::remove_dir_all(root.path().join("emoji")).expect("removes");
-    let error = data::build(&recipe, Some(root.path()), &root.path().join("out"), &mut |_| {}).expect_err("fails");
+    let error = data::build(&recipe, &options, &root.path().join("out"), &mut |_| {}).expect_err("fails");
     let text = error.to_string();
     assert!(text.contains("emoji (npm)") && text.contains("recipes/install-sources.sh"), "{text}");
 }

@@ -9,6 +9,14 @@ pub fn model() -> Option<&'static [u8]> {
     None
 }
 
+/// Weights of the enlarger (safetensors).
+pub fn enlarger() -> Option<&'static [u8]> {
+    #[cfg(built_in_enlarger)]
+    return Some(include_bytes!("../../../weights/enlarger/model.safetensors"));
+    #[cfg(not(built_in_enlarger))]
+    None
+}
+
 /// Merges of CLIP's tokenizer (`bpe_simple_vocab_16e6.txt.gz`), the same for every Stable Diffusion checkpoint.
 pub fn clip_merges() -> &'static [u8] {
     include_bytes!("../../../weights/clip/bpe_simple_vocab_16e6.txt.gz")

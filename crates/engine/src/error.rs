@@ -91,6 +91,9 @@ pub enum EngineError {
         /// Options with which it would fit, separated by commas.
         fitting: String,
     },
+    /// This build has no enlarger.
+    #[error("this build of the program has no enlarger: ask for a smaller picture")]
+    NoEnlarger,
     /// The network cannot be built.
     #[error(transparent)]
     Build(#[from] models::jit::BuildError),

@@ -9,6 +9,7 @@
 
 pub mod built_in;
 mod encoder;
+pub mod enlarge;
 mod error;
 mod event;
 mod generate;
@@ -25,11 +26,13 @@ pub mod store;
 mod verify;
 
 pub use encoder::open as open_text_encoder;
+pub use enlarge::Enlarger;
 pub use error::EngineError;
 pub use event::{CancelToken, Event, Preview};
 pub use generate::{Engine, Image};
 pub use model::{Model, ModelInfo};
 pub use options::{MAX_THREADS, Options, PrecisionChoice, physical_cores, precision_name};
+pub use pixels::to_pixels;
 pub use plan::{Plan, plan};
 pub use rates::process_memory;
 pub use recipe::{PictureRecipe, RECIPE_VERSION, Recipe};

@@ -7,7 +7,7 @@ const MARGIN: f32 = 12.0;
 
 /// Premultiplied RGBA in about [-1, 1], `[pixels, 4]`, to straight RGBA8: alpha is stretched so that what lies within
 /// the margin of nothing is nothing, and what lies within it of opaque is opaque.
-pub(crate) fn to_pixels(values: &[f32]) -> Vec<u8> {
+pub fn to_pixels(values: &[f32]) -> Vec<u8> {
     let mut pixels = formats::picture::unpremultiply(values);
     for pixel in pixels.chunks_exact_mut(4) {
         let alpha = (f32::from(pixel[3]) - MARGIN) * (255.0 / (255.0 - 2.0 * MARGIN));

@@ -13,7 +13,8 @@ pub struct ShapeError {
 }
 
 impl ShapeError {
-    pub(crate) fn new(op: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
+    /// For operation or network `op`.
+    pub fn new(op: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self { op: op.into(), expected: expected.into(), found: found.into() }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod bundle;
 pub mod checkpoint;
+pub mod enlarger;
 mod initial;
 pub mod jit;
 pub mod judge;

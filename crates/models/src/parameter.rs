@@ -90,6 +90,12 @@ impl List {
         self.zeros(format!("{module}.bias"), vec![output]);
     }
 
+    /// A 3×3 convolution with bias that starts as zero.
+    pub(crate) fn zero_conv(&mut self, module: &str, output: usize, input: usize) {
+        self.zeros(format!("{module}.weight"), vec![output, 3, 3, input]);
+        self.zeros(format!("{module}.bias"), vec![output]);
+    }
+
     /// A block's matrix without bias, `stacked` matrices fused along the rows.
     pub(crate) fn matrix(&mut self, name: String, output: usize, input: usize, stacked: usize) {
         let init = Self::xavier(output / stacked, input);

@@ -41,6 +41,7 @@ pub fn configuration(network: jit::Config, resolution: usize, batch: usize) -> T
         branch_from: None,
         precision: Default::default(),
         model: network,
+        enlarger: None,
         optimiser: Default::default(),
         flow: Default::default(),
         report: Default::default(),

@@ -52,6 +52,9 @@ pub struct TrainConfig {
     /// The network.
     #[serde(default)]
     pub model: models::jit::Config,
+    /// Train an enlarger instead; `resolution` is then the side of the enlarged pictures.
+    #[serde(default)]
+    pub enlarger: Option<EnlargerConfig>,
     /// The optimiser.
     #[serde(default)]
     pub optimiser: OptimiserConfig,
@@ -61,6 +64,29 @@ pub struct TrainConfig {
     /// What is written while the run goes on.
     #[serde(default)]
     pub report: ReportConfig,
+}
+
+/// What an enlarger learns from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnlargerConfig {
+    /// The network.
+    pub sizes: models::enlarger::Config,
+    /// The model whose pictures it will enlarge: `default`, or a path.
+    pub generator: String,
+    /// Side in pixels of the crops of small pictures.
+    pub crop: usize,
+    /// Largest flow time from which the generator draws a small picture again.
+    pub max_time: f32,
+    /// Share of small pictures that are left as they are.
+    pub plain: f32,
+}
+
+impl Default for EnlargerConfig {
+    fn default() -> Self {
+        let sizes = models::enlarger::Config::default();
+        EnlargerConfig { sizes, generator: "default".into(), crop: 64, max_time: 0.3, plain: 0.2 }
+    }
 }
 
 /// Muon on the blocks' matrices, AdamW on everything else; warm-up, constant, decay.
@@ -215,14 +241,19 @@ impl TrainConfig {
         let bad = |field: &'static str, expected: &str, found: String| {
             Err(TrainError::ConfigRange { field, expected: expected.into(), found })
         };
-        self.model.validate().map_err(|error| TrainError::ConfigRange {
-            field: "model",
-            expected: "a buildable network".into(),
-            found: error.to_string(),
-        })?;
-        let patch = self.model.patch;
-        if self.resolution == 0 || !self.resolution.is_multiple_of(patch) || self.resolution > 256 {
-            return bad("resolution", &format!("a multiple of {patch} up to 256"), self.resolution.to_string());
+        match &self.enlarger {
+            Some(enlarger) => self.check_enlarger(enlarger)?,
+            None => {
+                self.model.validate().map_err(|error| TrainError::ConfigRange {
+                    field: "model",
+                    expected: "a buildable network".into(),
+                    found: error.to_string(),
+                })?;
+                let patch = self.model.patch;
+                if self.resolution == 0 || !self.resolution.is_multiple_of(patch) || self.resolution > 256 {
+                    return bad("resolution", &format!("a multiple of {patch} up to 256"), self.resolution.to_string());
+                }
+            }
         }
         if !(1..=4096).contains(&self.batch) {
             return bad("batch", "1 to 4096", self.batch.to_string());
@@ -290,6 +321,24 @@ impl TrainConfig {
         Ok(())
     }
 
+    fn check_enlarger(&self, enlarger: &EnlargerConfig) -> Result<(), TrainError> {
+        use models::enlarger::FACTOR;
+        let bad = |field, expected: String, found: String| Err(TrainError::ConfigRange { field, expected, found });
+        enlarger.sizes.validate()?;
+        if !self.resolution.is_multiple_of(FACTOR) || !(64..=1024).contains(&self.resolution) {
+            return bad("resolution", format!("a multiple of {FACTOR} from 64 to 1024"), self.resolution.to_string());
+        }
+        let small = self.resolution / FACTOR;
+        if !(8..=small).contains(&enlarger.crop) {
+            return bad("enlarger.crop", format!("8 to {small}"), enlarger.crop.to_string());
+        }
+        if !(0.0..1.0).contains(&enlarger.max_time) || !(0.0..=1.0).contains(&enlarger.plain) {
+            let found = format!("{}, {}", enlarger.max_time, enlarger.plain);
+            return bad("enlarger.max_time, plain", "0 to 1".into(), found);
+        }
+        Ok(())
+    }
+
     /// Examples computed at a time: `micro_batch`, or the largest divisor of `batch` whose activations fit the caches.
     pub fn micro_batch(&self) -> usize {
         /// Picture tokens at a time; the speed is about the same from half to twice as many.
@@ -297,7 +346,11 @@ impl TrainConfig {
         if self.micro_batch > 0 {
             return self.micro_batch;
         }
-        let tokens = (self.resolution / self.model.patch).pow(2);
+        let tokens = match &self.enlarger {
+            // About as many values as that many tokens of the default width.
+            Some(enlarger) => enlarger.crop.pow(2) / 4,
+            None => (self.resolution / self.model.patch).pow(2),
+        };
         let fits = |part: &usize| self.batch.is_multiple_of(*part) && part * tokens <= TOKENS;
         (1..=self.batch).rev().find(fits).unwrap_or(1)
     }

@@ -94,6 +94,9 @@ pub enum TrainError {
     /// The network could not be built.
     #[error(transparent)]
     Network(#[from] models::jit::BuildError),
+    /// The enlarger could not be built.
+    #[error(transparent)]
+    Enlarger(#[from] models::enlarger::ConfigError),
     /// The loss could not be added to the network.
     #[error("training graph: {0}")]
     Shape(#[from] graph::ShapeError),

@@ -11,7 +11,7 @@ use sampling::noise::{NoiseAddress, Purpose, fill_normal, fill_uniform};
 
 use crate::config::FlowConfig;
 
-fn address(seed: u64, example: u64, purpose: Purpose) -> NoiseAddress {
+pub(crate) fn address(seed: u64, example: u64, purpose: Purpose) -> NoiseAddress {
     NoiseAddress { seed, image: example as u32, step: (example >> 32) as u32, purpose }
 }
 

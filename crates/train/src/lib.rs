@@ -20,6 +20,7 @@ pub mod optimiser;
 pub mod run;
 pub mod samples;
 pub mod schedule;
+mod task;
 pub mod trainer;
 
 pub use config::TrainConfig;

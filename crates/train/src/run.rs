@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use kernels::Cpu;
 use serde::Serialize;
 
+use crate::TrainError;
 use crate::chart::{self, Point};
 use crate::checkpoint;
 use crate::config::TrainConfig;
 use crate::trainer::{Step, Trainer};
-use crate::{TrainError, samples};
 
 /// What a run tells while it goes on.
 #[derive(Clone, Debug, Serialize)]
@@ -151,11 +151,11 @@ pub fn run(
         }
         if sheet_due {
             next_sheet = next_multiple(pictures, config.report.sample_pictures);
-            sheet(cpu, &trainer, config, events)?;
+            sheet(&trainer, config, events)?;
         }
     }
     save(&trainer, &folder, &mut log, config, events)?;
-    sheet(cpu, &trainer, config, events)?;
+    sheet(&trainer, config, events)?;
     let progress = trainer.progress();
     events(&Event::Done {
         complete: progress.pictures >= config.pictures,
@@ -182,11 +182,11 @@ fn save(
     Ok(())
 }
 
-fn sheet(cpu: &Cpu, trainer: &Trainer, config: &TrainConfig, events: &mut dyn FnMut(&Event)) -> Result<(), TrainError> {
+fn sheet(trainer: &Trainer, config: &TrainConfig, events: &mut dyn FnMut(&Event)) -> Result<(), TrainError> {
     let model = config.output.join("model.safetensors");
     trainer.export(&model, 1)?;
     trainer.export(&config.output.join("model-narrow.safetensors"), 0)?;
-    let canvas = samples::draw(cpu, &model, &config.report.prompts)?;
+    let canvas = trainer.sheet(&model)?;
     let numbered = config.output.join(format!("samples-{:08}.png", trainer.progress().pictures));
     canvas.write(&numbered)?;
     let path = config.output.join("samples.png");

@@ -13,14 +13,17 @@ const SHEET: usize = 64;
 /// Runs the command.
 pub fn run(args: &DatasetArgs, reporter: &Reporter) -> anyhow::Result<()> {
     match &args.command {
-        DatasetCommand::Build { recipe, output, sources } => build(recipe, sources.as_deref(), output, reporter),
+        DatasetCommand::Build { recipe, output, sources, size, limit } => {
+            let options = data::BuildOptions { sources: sources.clone(), size: *size, limit: *limit };
+            build(recipe, &options, output, reporter)
+        }
         DatasetCommand::Inspect { folder, sheet } => inspect(folder, sheet.as_deref(), reporter),
     }
 }
 
-fn build(recipe: &Path, sources: Option<&Path>, output: &Path, reporter: &Reporter) -> anyhow::Result<()> {
+fn build(recipe: &Path, options: &data::BuildOptions, output: &Path, reporter: &Reporter) -> anyhow::Result<()> {
     let bar = reporter.bar(0, "listing");
-    let report = data::build(recipe, sources, output, &mut |progress| {
+    let report = data::build(recipe, options, output, &mut |progress| {
         bar.set_message(progress.stage);
         bar.set_length(progress.total as u64);
         bar.set_position(progress.done as u64);

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use data::{Dataset, Split};
+use formats::safetensors::File;
 use graph::{Executor, PackedParameters};
 use kernels::Cpu;
 use models::jit;
@@ -16,7 +17,8 @@ use crate::TrainError;
 use crate::captions::CaptionStates;
 use crate::config::TrainConfig;
 use crate::examples::{Batch, Examples};
-use crate::trainer::{load, loss_graph, precision};
+use crate::task::{load, loss_graph};
+use crate::trainer::precision;
 
 /// Held-out loss of one split.
 #[derive(Clone, Debug, Serialize)]
@@ -43,7 +45,7 @@ pub fn held_out(
     progress: &mut dyn FnMut(f64),
 ) -> Result<Vec<SplitLoss>, TrainError> {
     let specs = jit::parameters(&config.model);
-    let parameters = load(path, &specs)?;
+    let parameters = load(&File::open(path)?, &specs)?;
     let graph = Arc::new(loss_graph(config, config.batch)?);
     let precision = precision(cpu, config.precision);
     let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &parameters, precision)?);

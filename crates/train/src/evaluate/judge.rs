@@ -22,7 +22,7 @@ use crate::config::{FlowConfig, OptimiserConfig};
 use crate::flow;
 use crate::gradient::BatchGradient;
 use crate::optimiser::Optimiser;
-use crate::trainer::load;
+use crate::task::load;
 
 /// Training pictures of a judge.
 pub const PICTURES: u64 = 400_000;
@@ -184,7 +184,7 @@ impl Judge {
     /// Opens a judge that [`train`] wrote.
     pub fn open(cpu: &Cpu, path: &Path) -> Result<Self, TrainError> {
         let config = Config::default();
-        let parameters: Parameters = load(path, &judge::parameters(&config))?;
+        let parameters: Parameters = load(&File::open(path)?, &judge::parameters(&config))?;
         let precision = crate::trainer::precision(cpu, Default::default());
         let mut pictures = Graph::new();
         let output = judge::pictures(&mut pictures, &config, TOGETHER)?;

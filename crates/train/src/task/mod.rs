@@ -1,0 +1,56 @@
+//! What a run learns: the network, its examples, its loss, its model file and its sheet. Everything else of a run (gradients,
+//! optimiser, averages, checkpoints, events) is the same for all.
+
+mod enlarge;
+mod picture;
+
+use std::path::Path;
+
+use data::Dataset;
+use formats::canvas::Canvas;
+use graph::{Graph, Parameters};
+use kernels::Cpu;
+use models::ParameterSpec;
+
+use crate::{TrainConfig, TrainError};
+
+pub(crate) use picture::{load, loss_graph};
+
+/// Parameters to start from.
+pub(crate) struct Start {
+    pub(crate) specs: Vec<ParameterSpec>,
+    pub(crate) parameters: Parameters,
+    /// Training pictures these weights have seen.
+    pub(crate) seen: u64,
+}
+
+/// A task; a batch's examples are numbered, so that a run can go on from any of them.
+pub(crate) trait Task {
+    /// The training split.
+    fn dataset(&self) -> &Dataset;
+    /// Parameters from `init`, or fresh from the seed.
+    fn start(&self) -> Result<Start, TrainError>;
+    /// The network with the output `loss`, a mean over `batch` items.
+    fn loss_graph(&self, batch: usize) -> Result<Graph, TrainError>;
+    /// Makes the examples `first`, `first + 1`, … of a batch.
+    fn fill(&mut self, cpu: &Cpu, first: u64) -> Result<(), TrainError>;
+    /// The inputs of the loss graph for the batch.
+    fn inputs(&self) -> Vec<(&'static str, &[f32])>;
+    /// Writes a model file that has seen `seen` pictures.
+    fn write(&self, path: &Path, parameters: &Parameters, seen: u64) -> Result<(), TrainError>;
+    /// What the model file at `path` does, to look at.
+    fn sheet(&self, cpu: &Cpu, path: &Path) -> Result<Canvas, TrainError>;
+}
+
+/// The task of a configuration.
+pub(crate) fn open(cpu: &Cpu, config: &TrainConfig) -> Result<Box<dyn Task>, TrainError> {
+    Ok(match &config.enlarger {
+        Some(enlarger) => Box::new(enlarge::Enlarging::open(cpu, config, enlarger)?),
+        None => Box::new(picture::Drawing::open(cpu, config)?),
+    })
+}
+
+/// Training pictures that a model file says it has seen; 0 if it says nothing.
+fn seen(file: &formats::safetensors::File) -> u64 {
+    file.metadata().get("pictures_seen").and_then(|text| text.parse().ok()).unwrap_or(0)
+}

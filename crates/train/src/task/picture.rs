@@ -1,0 +1,126 @@
+//! Learning to draw from captions: the pixel transformer.
+
+use std::path::Path;
+
+use data::{Dataset, Split};
+use engine::ModelInfo;
+use formats::canvas::Canvas;
+use formats::safetensors::{File, Tensor};
+use graph::{Graph, Parameters};
+use kernels::Cpu;
+use models::jit;
+
+use super::{Start, Task, seen};
+use crate::captions::CaptionStates;
+use crate::examples::{Batch, Examples};
+use crate::trainer::precision;
+use crate::{TrainConfig, TrainError, samples};
+
+/// Memory for caption states that are kept.
+const CAPTION_MEMORY: usize = 3 << 30;
+
+pub(super) struct Drawing {
+    config: TrainConfig,
+    dataset: Dataset,
+    states: CaptionStates,
+    batch: Batch,
+}
+
+impl Drawing {
+    pub(super) fn open(cpu: &Cpu, config: &TrainConfig) -> Result<Self, TrainError> {
+        let dataset = Dataset::open(&config.data, config.resolution, Split::Train)?;
+        let encoder = engine::open_text_encoder(cpu, precision(cpu, config.precision))?.0;
+        let states = CaptionStates::new(encoder, config.text_tokens, CAPTION_MEMORY);
+        let batch = Batch::new(config.batch, config.resolution, config.text_tokens, states.width());
+        Ok(Self { config: config.clone(), dataset, states, batch })
+    }
+}
+
+impl Task for Drawing {
+    fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    fn start(&self) -> Result<Start, TrainError> {
+        let network = &self.config.model;
+        let specs = jit::parameters(network);
+        let seed = self.config.seed;
+        Ok(match &self.config.init {
+            Some(path) => {
+                let file = File::open(path)?;
+                Start { specs, seen: seen(&file), parameters: load_for(&file, network, seed)? }
+            }
+            None => Start { specs, seen: 0, parameters: jit::initial_parameters(network, seed)? },
+        })
+    }
+
+    fn loss_graph(&self, batch: usize) -> Result<Graph, TrainError> {
+        loss_graph(&self.config, batch)
+    }
+
+    fn fill(&mut self, cpu: &Cpu, first: u64) -> Result<(), TrainError> {
+        let examples = Examples {
+            dataset: &self.dataset,
+            flow: &self.config.flow,
+            noise_scale: self.config.model.noise_scale,
+            mirror: self.config.mirror,
+            seed: self.config.seed,
+        };
+        self.batch.fill(cpu, &examples, &mut self.states, first, true)
+    }
+
+    fn inputs(&self) -> Vec<(&'static str, &[f32])> {
+        self.batch.inputs().into()
+    }
+
+    fn write(&self, path: &Path, parameters: &Parameters, seen: u64) -> Result<(), TrainError> {
+        let info = ModelInfo {
+            name: self.config.name.clone(),
+            config: self.config.model.clone(),
+            image_size: self.config.resolution as u32,
+            text_tokens: self.config.text_tokens,
+            pictures_seen: seen,
+        };
+        let tensors = parameters.iter().map(|p| Tensor::bf16(p.name.as_str(), &p.shape, p.data.as_slice()));
+        formats::safetensors::write(path, tensors, &info.to_metadata())?;
+        Ok(())
+    }
+
+    fn sheet(&self, cpu: &Cpu, path: &Path) -> Result<Canvas, TrainError> {
+        samples::draw(cpu, path, &self.config.report.prompts)
+    }
+}
+
+/// The network and its loss for `batch` pictures.
+pub(crate) fn loss_graph(config: &TrainConfig, batch: usize) -> Result<Graph, TrainError> {
+    let mut graph = Graph::new();
+    let side = config.resolution;
+    let geometry = jit::Geometry { batch, height: side, width: side, text_tokens: config.text_tokens };
+    let network = jit::build(&mut graph, &config.model, geometry)?;
+    let x = graph.input("x", &[batch, side, side, config.model.channels])?;
+    let weight = graph.input("weight", &[batch])?;
+    let (loss, _) = graph.weighted_squared_error(network.prediction, x, weight)?;
+    graph.output("loss", loss)?;
+    Ok(graph)
+}
+
+/// Parameters of `network` from a model file: its own, or grown from those of a smaller network.
+fn load_for(file: &File, network: &jit::Config, seed: u64) -> Result<Parameters, TrainError> {
+    if let Ok(info) = ModelInfo::from_metadata(file.name(), file.metadata()) {
+        let parameters = load(file, &jit::parameters(&info.config))?;
+        if let Some(grown) = jit::grow(&info.config, &parameters, network, seed)? {
+            return Ok(grown);
+        }
+    }
+    load(file, &jit::parameters(network))
+}
+
+/// Parameters from a model file, in the network's order.
+pub(crate) fn load(file: &File, specs: &[models::ParameterSpec]) -> Result<Parameters, TrainError> {
+    let mut parameters = Parameters::new();
+    for spec in specs {
+        let values = file.to_f32_of_shape(&spec.name, &spec.shape)?;
+        parameters.insert(&spec.name, &spec.shape, values)?;
+    }
+    Ok(parameters)
+}
