@@ -3,6 +3,7 @@
 mod common;
 
 use common::{check, check_gradient, dot, values};
+use kernels::Cpu;
 use kernels::elementwise::*;
 use kernels::embed::*;
 use kernels::patchify::*;
@@ -75,6 +76,36 @@ fn geglu_matches_reference() {
             geglu_backward(cpu, h, &x, &dy, &mut dx);
             vec![y, dx]
         });
+    }
+}
+
+/// Both halves of each row `[2h]`.
+fn halves(h: usize, x: &[f32]) -> [Vec<f32>; 2] {
+    let half = |at: usize| x.chunks(h).skip(at).step_by(2).flatten().copied().collect();
+    [half(0), half(1)]
+}
+
+#[test]
+fn gated_activations_are_products_to_the_bit() {
+    let (rows, h) = (9, 21);
+    let (x, dy) = (values(1, rows * 2 * h), values(2, rows * h));
+    let [first, second] = halves(h, &x);
+    let product = |a: &[f32], b: &[f32]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| a * b).collect() };
+    for isa in simd::Isa::available() {
+        let cpu = Cpu::new(isa, 2);
+        let (mut opened, mut y, mut dx) = (vec![9.0; rows * h], vec![9.0; rows * h], vec![9.0; rows * 2 * h]);
+        silu(&cpu, &first, &mut opened);
+        swiglu(&cpu, h, &x, &mut y);
+        testkit::assert_same_bits("swiglu", &y, &product(&opened, &second));
+        gelu(&cpu, &second, &mut opened);
+        geglu(&cpu, h, &x, &mut y);
+        testkit::assert_same_bits("geglu", &y, &product(&first, &opened));
+        geglu_backward(&cpu, h, &x, &dy, &mut dx);
+        let [dvalue, dgate] = halves(h, &dx);
+        testkit::assert_same_bits("geglu, value", &dvalue, &product(&dy, &opened));
+        let mut slope = vec![9.0; rows * h];
+        gelu_backward(&cpu, &second, &vec![1.0; rows * h], &mut slope);
+        testkit::assert_same_bits("geglu, gate", &dgate, &product(&product(&dy, &first), &slope));
     }
 }
 
