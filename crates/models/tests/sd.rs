@@ -287,6 +287,16 @@ fn the_published_autoencoder_is_detected_and_fits() {
     let report = vae::fit(&vae::Config::SD, DIFFUSERS, shapes(&old)).unwrap().report;
     assert!(report.is_complete(), "{report}");
     assert_eq!(vae::detect(shapes(&file("sd1", SINGLE_FILE))), None);
+    // The original layout, converted from that of diffusers with the names of its attention.
+    let mut back = file("vae", VAE_SINGLE_FILE);
+    for (name, ..) in &mut back {
+        for (original, kept) in [("q", "to_q"), ("k", "to_k"), ("v", "to_v"), ("proj_out", "to_out.0")] {
+            *name = name.replace(&format!("mid.attn_1.{original}."), &format!("mid.attn_1.{kept}."));
+        }
+    }
+    assert_eq!(vae::detect(shapes(&back)), Some(VAE_SINGLE_FILE));
+    let report = vae::fit(&vae::Config::SD, VAE_SINGLE_FILE, shapes(&back)).unwrap().report;
+    assert!(report.is_complete(), "{report}");
 }
 
 /// A file with one half of TAESD, or with both.

@@ -29,8 +29,8 @@ const HARMLESS: [&str; 17] = [
     "v_pred",
     "ztsnr",
 ];
-/// The average of the U-Net's weights in files that can be trained on.
-const AVERAGE: &str = "model_ema.";
+/// How the average of the U-Net's weights begins in files that can be trained on, and what textual inversion trained.
+const HARMLESS_STARTS: [&str; 2] = ["model_ema.", "embedding_manager."];
 
 /// Every part of a source.
 pub(super) fn parts(source: &TensorSource) -> Result<(Vec<Part>, Others), BundleError> {
@@ -78,7 +78,7 @@ fn others(source: &TensorSource, parts: &[Part]) -> Others {
         if parts.iter().any(|part| name.starts_with(part.prefix())) {
             continue;
         }
-        if HARMLESS.contains(&name) || name.starts_with(AVERAGE) {
+        if HARMLESS.contains(&name) || HARMLESS_STARTS.iter().any(|start| name.starts_with(start)) {
             others.harmless += 1;
             continue;
         }

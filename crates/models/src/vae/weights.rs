@@ -31,6 +31,15 @@ const ATTENTION: [(&str, &str, &str); 5] = [
 /// The one module of a residual block that diffusers names differently.
 const SHORTCUT: (&str, &str) = ("nin_shortcut.", "conv_shortcut.");
 
+/// The original names of a parameter, the usual one first; the other is that of files converted back from diffusers.
+fn original_names(name: &str) -> Vec<String> {
+    let converted = name.split_once('.').and_then(|(half, rest)| {
+        let (rest, new) = ATTENTION.iter().find_map(|(own, new, _)| Some((rest.strip_prefix(own)?, new)))?;
+        Some(format!("{half}.mid.attn_1.{new}{rest}"))
+    });
+    [name.to_owned()].into_iter().chain(converted).collect()
+}
+
 /// The diffusers names of a parameter, the usual one first.
 fn diffusers_names(config: &Config, name: &str) -> Vec<String> {
     let Some((half, rest)) = name.split_once('.').filter(|(half, _)| matches!(*half, "encoder" | "decoder")) else {
@@ -67,7 +76,7 @@ pub fn fit<'a>(
     found: impl IntoIterator<Item = (&'a str, &'a [usize])>,
 ) -> Result<Fit, BuildError> {
     let names = |name: &str| match place.layout {
-        Layout::Original => vec![name.to_owned()],
+        Layout::Original => original_names(name),
         Layout::Diffusers => diffusers_names(config, name),
     };
     let ignored = |name: &str| TRAINING.iter().any(|start| name.starts_with(start));
