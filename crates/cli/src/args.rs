@@ -1,10 +1,11 @@
 //! The command line as data: every command, option and default.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::stable_diffusion::{self as sd, Tile, is_checkpoint};
 use engine::{EngineError, Options, PrecisionChoice, Preset, Request, Size, Start, store};
-use sampling::{Sampler, Schedule};
+use sampling::{Prediction, RandomSource};
 
 /// Develops pictures from noise: generate, plan, train and verify on your own machine.
 #[derive(Debug, Parser)]
@@ -51,19 +52,6 @@ pub struct Interval {
     pub high: f32,
 }
 
-impl Default for Interval {
-    fn default() -> Self {
-        let (low, high) = Request::default().guidance_interval;
-        Self { low, high }
-    }
-}
-
-impl std::fmt::Display for Interval {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{},{}", self.low, self.high)
-    }
-}
-
 /// Reads `LOW,HIGH`; the engine checks the range.
 fn interval(text: &str) -> Result<Interval, String> {
     let number = |part: &str| part.trim().parse().map_err(|_| format!("'{part}' is not a number"));
@@ -88,19 +76,25 @@ pub struct JobArgs {
     /// Sampler steps, 1 to 200; overrides --preset.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub steps: Option<u32>,
-    /// Guidance scale, 0 to 30; 1 turns it off.
-    #[arg(long, value_name = "X", default_value_t = Request::default().guidance, allow_negative_numbers = true)]
-    pub guidance: f32,
-    /// Flow times between which guidance acts (1 = noise, 0 = clean).
-    #[arg(long, value_name = "LOW,HIGH", default_value_t = Interval::default(), value_parser = interval)]
-    pub guidance_interval: Interval,
-    /// Sampler: euler, heun or dpmpp_2m.
-    #[arg(long, value_name = "NAME", default_value_t = Sampler::default())]
-    pub sampler: Sampler,
-    /// Schedule: linear, shifted or shifted:X (X > 1 spends more steps near the noise).
-    #[arg(long, value_name = "NAME", default_value_t = Schedule::default())]
-    pub schedule: Schedule,
-    /// Size in pixels, such as 128x128; sides are multiples of the model's patch, from 32 to 256 [default: the model's].
+    /// Guidance scale, 0 to 30; 1 turns it off [default: 4; Stable Diffusion: 7].
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub guidance: Option<f32>,
+    /// Flow times between which guidance acts (1 = noise, 0 = clean) [default: 0.1,1; Stable Diffusion: 0,1].
+    #[arg(long, value_name = "LOW,HIGH", value_parser = interval)]
+    pub guidance_interval: Option<Interval>,
+    /// Sampler: euler, heun or dpmpp_2m; Stable Diffusion also euler_ancestral, ddim, dpmpp_2m_sde, uni_pc, lcm [default:
+    /// dpmpp_2m].
+    #[arg(long, value_name = "NAME")]
+    pub sampler: Option<String>,
+    /// Schedule: linear, shifted or shifted:X (X > 1 spends more steps near the noise) [default: linear]; Stable Diffusion:
+    /// normal, karras, exponential, simple, sgm_uniform, trailing, leading [default: karras].
+    #[arg(long, value_name = "NAME")]
+    pub schedule: Option<String>,
+    /// Options that only Stable Diffusion checkpoints know.
+    #[command(flatten)]
+    pub stable_diffusion: StableDiffusionArgs,
+    /// Size in pixels, such as 128x128; sides are multiples of the model's patch, from 32 to 256, or of 64 (SDXL: 32) up to
+    /// 4096 for Stable Diffusion [default: the model's].
     #[arg(long, value_name = "WxH")]
     pub size: Option<Size>,
     /// Number of pictures, 1 to 64.
@@ -115,12 +109,62 @@ pub struct JobArgs {
     /// With --vary: draw only where this picture is white and keep what lies under black.
     #[arg(long, value_name = "IMAGE", requires = "vary")]
     pub mask: Option<PathBuf>,
-    /// Steps by name: draft 8, standard 16, final 25.
+    /// Steps by name: draft 8, standard 16, final 25; for Stable Diffusion models of few steps also turbo, lcm, lightning (4
+    /// steps without guidance, and their sampler).
     #[arg(long, value_enum, default_value_t = PresetArg::Final)]
     pub preset: PresetArg,
     /// How to run.
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+/// Options that only Stable Diffusion checkpoints know.
+#[derive(Debug, Args)]
+pub struct StableDiffusionArgs {
+    /// Take the autoencoder from this file.
+    #[arg(long, value_name = "FILE", help_heading = STABLE_DIFFUSION)]
+    pub vae: Option<PathBuf>,
+    /// Decode previews with TAESD from this file.
+    #[arg(long, value_name = "FILE", help_heading = STABLE_DIFFUSION)]
+    pub taesd: Option<PathBuf>,
+    /// Whose noise a seed stands for: cpu (torch's, as ComfyUI and diffusers) or nv (CUDA's, as A1111) [default: cpu].
+    #[arg(long, value_name = "NAME", help_heading = STABLE_DIFFUSION)]
+    pub rng: Option<String>,
+    /// Layer of the text encoder that is read, from the last, from 1 [default: 1 for SD 1.x, else 2].
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = STABLE_DIFFUSION)]
+    pub clip_skip: Option<u32>,
+    /// What the model predicts: epsilon, v or flow [default: as the files say; else v for SD 2.x but its inpainting model,
+    /// epsilon for all others].
+    #[arg(long, value_name = "NAME", help_heading = STABLE_DIFFUSION)]
+    pub prediction: Option<String>,
+    /// How much contrast that guidance added is taken back, 0 to 1 [default: 0].
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = STABLE_DIFFUSION)]
+    pub guidance_rescale: Option<f32>,
+    /// How much of a step's noise is drawn anew, 0 to 2 [default: the sampler's].
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = STABLE_DIFFUSION)]
+    pub eta: Option<f32>,
+    /// Tiles of the autoencoder: auto, off, or their side in pixels; they need less memory [default: auto].
+    #[arg(long, value_name = "N", help_heading = STABLE_DIFFUSION)]
+    pub tile: Option<Tile>,
+}
+
+const STABLE_DIFFUSION: &str = "Stable Diffusion checkpoints";
+
+impl StableDiffusionArgs {
+    /// The first option that was given.
+    fn given(&self) -> Option<&'static str> {
+        let options = [
+            ("vae", self.vae.is_some()),
+            ("taesd", self.taesd.is_some()),
+            ("rng", self.rng.is_some()),
+            ("clip_skip", self.clip_skip.is_some()),
+            ("prediction", self.prediction.is_some()),
+            ("guidance_rescale", self.guidance_rescale.is_some()),
+            ("eta", self.eta.is_some()),
+            ("tile", self.tile.is_some()),
+        ];
+        options.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+    }
 }
 
 /// Options that say how to run.
@@ -296,6 +340,9 @@ pub struct VerifyArgs {
     /// The mask it was drawn under, if there was one.
     #[arg(long, value_name = "IMAGE", requires = "vary")]
     pub mask: Option<PathBuf>,
+    /// The file its autoencoder was taken from, if that was not the checkpoint's own.
+    #[arg(long, value_name = "FILE")]
+    pub vae: Option<PathBuf>,
     /// Threads [default: physical cores]; never changes a pixel.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub threads: Option<usize>,
@@ -325,6 +372,12 @@ pub enum PresetArg {
     Standard,
     /// 25 steps.
     Final,
+    /// SD-Turbo and SDXL-Turbo: 4 steps of euler_ancestral, trailing.
+    Turbo,
+    /// Latent consistency models: 4 steps of lcm, trailing.
+    Lcm,
+    /// SDXL-Lightning: 4 steps of euler, trailing.
+    Lightning,
 }
 
 /// A precision's name.
@@ -339,28 +392,101 @@ pub enum PrecisionArg {
 }
 
 impl JobArgs {
+    /// Whether the model is a Stable Diffusion checkpoint.
+    pub fn is_stable_diffusion(&self) -> bool {
+        self.model != store::DEFAULT_MODEL && is_checkpoint(Path::new(&self.model))
+    }
+
     /// The engine's request; opens the picture to start from.
     pub fn request(&self) -> Result<Request, EngineError> {
         let preset = match self.preset {
             PresetArg::Draft => Preset::Draft,
             PresetArg::Standard => Preset::Standard,
             PresetArg::Final => Preset::Final,
+            PresetArg::Turbo | PresetArg::Lcm | PresetArg::Lightning => return Err(only_stable_diffusion("preset")),
         };
-        let open = |picture: &PathBuf| Start::open(picture, self.mask.as_deref(), self.strength);
+        if let Some(field) = self.stable_diffusion.given() {
+            return Err(only_stable_diffusion(field));
+        }
+        let usual = Request::default();
+        let interval = self.guidance_interval.map(|interval| (interval.low, interval.high));
         Ok(Request {
             prompt: self.prompt.clone(),
             negative: self.negative.clone(),
             seed: self.seed,
             steps: self.steps.unwrap_or(preset.steps()),
-            guidance: self.guidance,
-            guidance_interval: (self.guidance_interval.low, self.guidance_interval.high),
-            sampler: self.sampler,
-            schedule: self.schedule,
+            guidance: self.guidance.unwrap_or(usual.guidance),
+            guidance_interval: interval.unwrap_or(usual.guidance_interval),
+            sampler: named("sampler", self.sampler.as_deref())?.unwrap_or(usual.sampler),
+            schedule: named("schedule", self.schedule.as_deref())?.unwrap_or(usual.schedule),
             size: self.size,
             count: self.count,
-            start: self.vary.as_ref().map(open).transpose()?,
+            start: self.start()?,
         })
     }
+
+    /// The request for a Stable Diffusion checkpoint; opens the picture to start from.
+    pub fn stable_diffusion_request(&self, previews: bool) -> Result<sd::Request, EngineError> {
+        use sampling::{SigmaSampler, SigmaSchedule};
+        let usual = sd::Request::default();
+        let few = |sampler| (4, 1.0, sampler, SigmaSchedule::Trailing);
+        let plain = |preset: Preset| (preset.steps(), usual.guidance, usual.sampler, usual.schedule);
+        let (steps, guidance, sampler, schedule) = match self.preset {
+            PresetArg::Draft => plain(Preset::Draft),
+            PresetArg::Standard => plain(Preset::Standard),
+            PresetArg::Final => plain(Preset::Final),
+            PresetArg::Turbo => few(SigmaSampler::EulerAncestral),
+            PresetArg::Lcm => few(SigmaSampler::Lcm),
+            PresetArg::Lightning => few(SigmaSampler::Euler),
+        };
+        let own = &self.stable_diffusion;
+        let interval = self.guidance_interval.map(|interval| (interval.low, interval.high));
+        let prediction = own.prediction.as_deref().map(|name| match name {
+            "v" => "v_prediction",
+            "flow" => "flow_prediction",
+            name => name,
+        });
+        Ok(sd::Request {
+            prompt: self.prompt.clone(),
+            negative: self.negative.clone(),
+            seed: self.seed,
+            steps: self.steps.unwrap_or(steps),
+            guidance: self.guidance.unwrap_or(guidance),
+            guidance_interval: interval.unwrap_or(usual.guidance_interval),
+            guidance_rescale: own.guidance_rescale.unwrap_or(usual.guidance_rescale),
+            sampler: named("sampler", self.sampler.as_deref())?.unwrap_or(sampler),
+            eta: own.eta,
+            schedule: named("schedule", self.schedule.as_deref())?.unwrap_or(schedule),
+            size: self.size,
+            count: self.count,
+            rng: named::<RandomSource>("rng", own.rng.as_deref())?.unwrap_or(usual.rng),
+            clip_skip: own.clip_skip,
+            prediction: named::<Prediction>("prediction", prediction)?,
+            tile: own.tile.unwrap_or(usual.tile),
+            start: self.start()?,
+            previews,
+        })
+    }
+
+    /// The picture to start from.
+    fn start(&self) -> Result<Option<Start>, EngineError> {
+        let open = |picture: &PathBuf| Start::open(picture, self.mask.as_deref(), self.strength);
+        self.vary.as_ref().map(open).transpose()
+    }
+}
+
+/// A value by its name; which names there are depends on the model, so it is asked after that is known.
+fn named<T: std::str::FromStr<Err = sampling::ParseError>>(
+    field: &'static str,
+    name: Option<&str>,
+) -> Result<Option<T>, EngineError> {
+    let parse =
+        |name: &str| name.parse().map_err(|error: T::Err| EngineError::Field { field, message: error.to_string() });
+    name.map(parse).transpose()
+}
+
+fn only_stable_diffusion(field: &'static str) -> EngineError {
+    EngineError::Field { field, message: "only Stable Diffusion checkpoints know this option".into() }
 }
 
 impl RunArgs {

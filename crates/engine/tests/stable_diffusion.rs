@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 
 use common::{architecture, folder, single_file};
-use engine::stable_diffusion::{Checkpoint, Pipeline, Recipe, Request, Tile, is_checkpoint, verify};
+use engine::stable_diffusion::{Checkpoint, Pipeline, Recipe, Request, Tile, is_checkpoint, plan, verify};
 use engine::{CancelToken, EngineError, Event, Image, Options, PrecisionChoice, Size, Start};
 use formats::safetensors::File;
 use image::{GrayImage, RgbaImage};
@@ -325,4 +325,28 @@ fn bad_input_is_named() {
     std::fs::remove_file(folder.path().join("text_encoder/model.safetensors")).unwrap();
     let error = Checkpoint::open(folder.path(), None).unwrap_err().to_string();
     assert!(error.contains("text_encoder: holds no weights"), "{error}");
+}
+
+#[test]
+fn a_plan_knows_what_will_run() {
+    let folder = folder("sdxl");
+    let checkpoint = Checkpoint::open(folder.path(), None).unwrap();
+    let options = options(2, PrecisionChoice::F32);
+    let plan = |request: &Request| plan(request, &checkpoint, &options, 0.1).unwrap();
+    let one = plan(&request());
+    assert_eq!((one.evaluations, one.images, one.size, one.tile), (20, 1, SIZE, None));
+    assert!(one.seconds > 0.0 && one.flops > 0.0 && one.cost > 0.0 && one.proposals.is_empty());
+    assert!(one.peak_memory_bytes > 60_000_000 && one.peak_memory_bytes < 1_000_000_000);
+    let more = plan(&Request { count: 3, sampler: SigmaSampler::Heun, ..request() });
+    assert_eq!(more.evaluations, 3 * 39);
+    let unguided = plan(&Request { guidance: 1.0, ..request() });
+    assert!(unguided.flops < one.flops);
+    // No machine has memory for this: the plan says what would need less, and drawing is refused.
+    let huge = Request { size: Some(Size::square(4096)), tile: Tile::Off, ..request() };
+    let short = plan(&huge);
+    if short.available_memory_bytes.is_some_and(|available| available < short.peak_memory_bytes) {
+        assert!(short.proposals.iter().any(|proposal| proposal.option == "--tile 256"), "{short:?}");
+        let error = pipeline(folder.path(), 2).generate(&huge, &mut |_| {}, &CancelToken::new()).unwrap_err();
+        assert!(matches!(error, EngineError::Memory { .. }), "{error}");
+    }
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use engine::{Engine, Event, store};
+use engine::stable_diffusion::{Checkpoint, Pipeline};
+use engine::{CancelToken, Engine, EngineError, Event, Image, PictureRecipe, store};
 use serde_json::json;
 
 use crate::args::GenerateArgs;
@@ -11,26 +12,51 @@ use crate::report::{Reporter, UsageError, interrupt_token};
 
 /// Runs the command.
 pub fn run(args: &GenerateArgs, reporter: &Reporter) -> anyhow::Result<()> {
+    if args.job.is_stable_diffusion() {
+        let request = args.job.stable_diffusion_request(args.preview.is_some())?;
+        request.validate()?;
+        let options = args.job.run.options()?;
+        prepare(args)?;
+        let own = &args.job.stable_diffusion;
+        let checkpoint = Checkpoint::open(Path::new(&args.job.model), own.vae.as_deref())?;
+        request.size_for(&checkpoint.architecture)?;
+        let mut pipeline = Pipeline::new(checkpoint, own.taesd.as_deref(), &options)?;
+        return draw(args, reporter, |on_event, cancel| pipeline.generate(&request, on_event, cancel));
+    }
     let request = args.job.request()?;
     request.validate()?;
     let options = args.job.run.options()?;
+    prepare(args)?;
+    let model = store::open(&args.job.model)?;
+    let mut engine = Engine::new(&model, &options)?;
+    draw(args, reporter, |on_event, cancel| engine.generate(&request, on_event, cancel))
+}
+
+/// Finds out whether the pictures can be written, before the work begins.
+fn prepare(args: &GenerateArgs) -> anyhow::Result<()> {
     check_output(&args.output)?;
     if let Some(folder) = &args.preview {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("preview: cannot make the folder {}", folder.display()))?;
     }
+    interrupt_token();
+    Ok(())
+}
+
+/// Runs a job and says what it says.
+fn draw<R: PictureRecipe>(
+    args: &GenerateArgs,
+    reporter: &Reporter,
+    job: impl FnOnce(&mut dyn FnMut(Event<'_, R>), &CancelToken) -> Result<Vec<Image<R>>, EngineError>,
+) -> anyhow::Result<()> {
     let cancel = interrupt_token();
-    let model = store::open(&args.job.model)?;
-    let mut engine = Engine::new(&model, &options)?;
-    let steps = request.times().len() as u64 - 1;
-    let bar = reporter.bar(steps * u64::from(request.count), "drawing");
+    let bar = reporter.bar(0, "drawing");
     // The first failure inside an event ends the job; it is reported in place of the cancellation.
     let mut failure = None;
-    let stop = engine::CancelToken::new();
-    let result = engine.generate(
-        &request,
+    let stop = CancelToken::new();
+    let result = job(
         &mut |event| {
-            if let Err(error) = on_event(args, reporter, &bar, &request, event) {
+            if let Err(error) = on_event(args, reporter, &bar, event) {
                 failure.get_or_insert(error);
                 stop.cancel();
             }
@@ -47,18 +73,18 @@ pub fn run(args: &GenerateArgs, reporter: &Reporter) -> anyhow::Result<()> {
     }
 }
 
-fn on_event(
+fn on_event<R: PictureRecipe>(
     args: &GenerateArgs,
     reporter: &Reporter,
     bar: &indicatif::ProgressBar,
-    request: &engine::Request,
-    event: Event<'_>,
+    event: Event<'_, R>,
 ) -> anyhow::Result<()> {
     match event {
         Event::Started { images, steps, size, prompt_cut } => {
+            bar.set_length(u64::from(images) * u64::from(steps));
             reporter.event(
                 "started",
-                json!({ "images": images, "steps": steps, "size": size.to_string(), "seed": request.seed }),
+                json!({ "images": images, "steps": steps, "size": size.to_string(), "seed": args.job.seed }),
             );
             if prompt_cut {
                 reporter.warn("the prompt is longer than the model reads; its end was cut off");
@@ -75,10 +101,10 @@ fn on_event(
             }
         }
         Event::Image { index, image } => {
-            let path = numbered(&args.output, index, request.count);
+            let path = numbered(&args.output, index, args.job.count);
             formats::atomic::write_bytes_atomic(&path, &image.png()?)?;
             bar.suspend(|| reporter.say(&path.display().to_string()));
-            reporter.event("image", json!({ "index": index, "path": path, "seed": image.recipe.seed }));
+            reporter.event("image", json!({ "index": index, "path": path, "seed": image.recipe.seed() }));
         }
         Event::Done { images, seconds } => {
             reporter.event("done", json!({ "images": images, "seconds": seconds }));

@@ -337,7 +337,8 @@ fn sha256(path: &Path) -> Result<String, EngineError> {
     })
 }
 
-/// The name of a file without its extension.
+/// The name of a folder, or of a file without its extension.
 pub(super) fn stem(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().chars().filter(|c| !c.is_control()).collect()
+    let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+    name.unwrap_or_default().to_string_lossy().chars().filter(|c| !c.is_control()).collect()
 }

@@ -121,9 +121,9 @@ fn measure(cpu: &Cpu, precision: Precision) -> Result<Rates, EngineError> {
     let y = products.conv2d(x, filter, None, Conv2dOptions { padding: [1; 4], ..Conv2dOptions::default() })?;
     products.output("y", y)?;
     let mut attention = Graph::new();
-    let x = attention.input("x", &[1, 1024, 640])?;
-    let whole = Columns { tensor: x, offset: 0 };
-    let y = attention.attention(8, 80, whole, &[KeyValue { key: whole, value: whole, lengths: None }])?;
+    let x = attention.input("x", &[1, 1024, 3 * 640])?;
+    let block = |number: usize| Columns { tensor: x, offset: number * 640 };
+    let y = attention.attention(8, 80, block(0), &[KeyValue { key: block(1), value: block(2), lengths: None }])?;
     attention.output("y", y)?;
     let mut passes = Graph::new();
     let x = passes.input("x", &[1, 64, 64, 640])?;

@@ -1,4 +1,5 @@
 //! Tiny Stable Diffusion checkpoints as files, with the weights of `golden/pipelines.py`.
+#![allow(dead_code, reason = "several tests share this, and none uses all of it")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
