@@ -93,10 +93,14 @@ pub struct JobArgs {
     /// Options that only Stable Diffusion checkpoints know.
     #[command(flatten)]
     pub stable_diffusion: StableDiffusionArgs,
-    /// Size in pixels, such as 128x128; sides are multiples of the model's patch, from 32 to 256, or of 64 (SDXL: 32) up to
-    /// 4096 for Stable Diffusion [default: the model's].
+    /// Size in pixels, such as 512x512; Stable Diffusion: multiples of 64 (SDXL: 32) up to 4096 [default: 4 times what the
+    /// model draws, 512x512 for the built-in one; Stable Diffusion: the model's].
     #[arg(long, value_name = "WxH")]
     pub size: Option<Size>,
+    /// How many times larger than drawn the picture becomes: 1, 2 or 4 [default: as often as --size is larger than what the
+    /// model draws]; not for Stable Diffusion.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub enlarge: Option<u32>,
     /// Number of pictures, 1 to 64.
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     pub count: u32,
@@ -420,6 +424,7 @@ impl JobArgs {
             sampler: named("sampler", self.sampler.as_deref())?.unwrap_or(usual.sampler),
             schedule: named("schedule", self.schedule.as_deref())?.unwrap_or(usual.schedule),
             size: self.size,
+            enlarge: self.enlarge,
             count: self.count,
             start: self.start()?,
         })
@@ -428,6 +433,10 @@ impl JobArgs {
     /// The request for a Stable Diffusion checkpoint; opens the picture to start from.
     pub fn stable_diffusion_request(&self, previews: bool) -> Result<sd::Request, EngineError> {
         use sampling::{SigmaSampler, SigmaSchedule};
+        if self.enlarge.is_some() {
+            let message = "pictures of Stable Diffusion checkpoints are not enlarged: give --size".into();
+            return Err(EngineError::Field { field: "enlarge", message });
+        }
         let usual = sd::Request::default();
         let few = |sampler| (4, 1.0, sampler, SigmaSchedule::Trailing);
         let plain = |preset: Preset| (preset.steps(), usual.guidance, usual.sampler, usual.schedule);

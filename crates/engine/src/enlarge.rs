@@ -56,6 +56,12 @@ impl Enlarger {
         Ok((Self::open(cpu, precision, &file)?, file.sha256()))
     }
 
+    /// Sizes of the one built in.
+    pub fn built_in_config() -> Result<Config, EngineError> {
+        let bytes = built_in::enlarger().ok_or(EngineError::NoEnlarger)?;
+        Ok(inspect(&File::from_static("built-in enlarger", bytes)?)?.0)
+    }
+
     /// Takes a model file of the family `enlarger`; strict: every parameter must be there, and nothing else.
     pub fn open(cpu: &Cpu, precision: Precision, file: &File) -> Result<Self, EngineError> {
         let (config, report) = inspect(file)?;

@@ -18,8 +18,9 @@ use crate::event::{CancelToken, Event, Preview};
 use crate::model::{Model, ModelInfo};
 use crate::options::{Options, PrecisionChoice};
 use crate::recipe::{PictureRecipe, RECIPE_VERSION, Recipe};
+use crate::request::Frame;
 use crate::start::Fitted;
-use crate::{EngineError, Request, Size};
+use crate::{EngineError, Enlarger, Request, Size};
 
 /// Planned graphs kept for the next request.
 const KEPT_EXECUTORS: usize = 4;
@@ -56,6 +57,8 @@ pub struct Engine {
     encoder_sha256: String,
     packed: Arc<PackedParameters>,
     executors: Vec<Planned>,
+    /// Opened with the first picture that needs it; with its SHA-256.
+    enlarger: Option<(Enlarger, String)>,
     requests: u64,
 }
 
@@ -84,7 +87,7 @@ struct Conditions {
 /// A request on its way.
 struct Job<'a> {
     request: &'a Request,
-    size: Size,
+    frame: Frame,
     conditions: Conditions,
     /// The times that the sampler visits.
     times: Vec<f32>,
@@ -138,6 +141,7 @@ impl Engine {
             encoder_sha256,
             packed,
             executors: Vec::new(),
+            enlarger: None,
             requests: 0,
         })
     }
@@ -171,18 +175,22 @@ impl Engine {
     ) -> Result<Vec<Image>, EngineError> {
         let begin = Instant::now();
         request.validate()?;
-        let size = request.size_for(self.info.config.patch, self.info.image_size)?;
+        let frame = request.frame(self.info.config.patch, self.info.image_size)?;
+        let size = frame.drawn;
         self.requests += 1;
         let (conditions, prompt_cut) = self.encode(request)?;
         let job = Job {
             request,
-            size,
+            frame,
             conditions,
             times: request.times(),
             start: request.start.as_ref().map(|s| s.fit(size)),
         };
+        // What is kept of a picture keeps its own bytes at the size of the result.
+        let whole = request.start.as_ref().filter(|_| frame.enlarge > 1).map(|start| start.fit(frame.size()));
+
         let steps = job.times.len() as u32 - 1;
-        on_event(Event::Started { images: request.count, steps, size, prompt_cut });
+        on_event(Event::Started { images: request.count, steps, size: frame.size(), prompt_cut });
         let mut images = Vec::with_capacity(request.count as usize);
         let together = pictures_together(&self.info.config, size, request.count);
         for first in (0..request.count as usize).step_by(together) {
@@ -194,17 +202,30 @@ impl Engine {
                 if !values.iter().all(|value| value.is_finite()) {
                     return Err(EngineError::NotANumber { seed });
                 }
-                let mut pixels = crate::pixels::to_pixels(values);
-                if let Some(start) = &job.start {
+                let mut pixels = match frame.enlarge {
+                    1 => crate::pixels::to_pixels(values),
+                    times => crate::pixels::to_pixels(&self.enlarged(size, times, values)?),
+                };
+                if let Some(start) = whole.as_ref().or(job.start.as_ref()) {
                     start.restore(&mut pixels);
                 }
-                let image = Image { size, pixels, recipe: self.recipe(&job, seed) };
+                let image = Image { size: frame.size(), pixels, recipe: self.recipe(&job, seed) };
                 on_event(Event::Image { index, image: &image });
                 images.push(image);
             }
         }
         on_event(Event::Done { images: request.count, seconds: begin.elapsed().as_secs_f64() });
         Ok(images)
+    }
+
+    /// `values` of a picture of `size`, `times` (2 or 4) as wide and high.
+    fn enlarged(&mut self, size: Size, times: u32, values: &[f32]) -> Result<Vec<f32>, EngineError> {
+        if self.enlarger.is_none() {
+            self.enlarger = Some(Enlarger::built_in(&self.cpu, self.precision)?);
+        }
+        let (enlarger, _) = self.enlarger.as_mut().expect("opened above");
+        let values = enlarger.enlarge(size, values)?;
+        Ok(if times == 2 { crate::pixels::halve(Enlarger::enlarged(size), &values) } else { values })
     }
 
     /// Tokens of the prompt and of the negative prompt, markers included, padded to the longer.
@@ -238,7 +259,8 @@ impl Engine {
         on_event: &mut dyn FnMut(Event<'_>),
         cancel: &CancelToken,
     ) -> Result<Vec<f32>, EngineError> {
-        let Job { request, size, conditions, times, start } = job;
+        let Job { request, frame, conditions, times, start } = job;
+        let size = frame.drawn;
         let values = (size.width * size.height) as usize * self.info.config.channels;
         let mut noise = vec![0.0; group * values];
         for (i, noise) in noise.chunks_exact_mut(values).enumerate() {
@@ -259,7 +281,7 @@ impl Engine {
                 if cancel.is_cancelled() {
                     return Err(EngineError::Cancelled);
                 }
-                let mut prediction = self.predict(*size, conditions, group, guidance, z, t)?;
+                let mut prediction = self.predict(size, conditions, group, guidance, z, t)?;
                 if let Some(start) = start {
                     prediction.chunks_exact_mut(values).for_each(|prediction| start.keep(prediction));
                 }
@@ -272,7 +294,7 @@ impl Engine {
                         step: step.done as u32,
                         steps: step.steps as u32,
                         seconds: begin.elapsed().as_secs_f64(),
-                        preview: Preview { values, size: *size },
+                        preview: Preview { values, size },
                     });
                 }
                 if cancel.is_cancelled() { Err(EngineError::Cancelled) } else { Ok(()) }
@@ -353,7 +375,9 @@ impl Engine {
             guidance_interval: request.guidance_interval,
             sampler: request.sampler,
             schedule: request.schedule,
-            size: job.size,
+            size: job.frame.size(),
+            enlarge: job.frame.enlarge,
+            enlarger_sha256: self.enlarger.as_ref().filter(|_| job.frame.enlarge > 1).map(|(_, sha256)| sha256.clone()),
             start: job.start.as_ref().map(Fitted::origin),
             model: self.info.name.clone(),
             model_sha256: self.model_sha256.clone(),

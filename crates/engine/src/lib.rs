@@ -36,6 +36,8 @@ pub use pixels::to_pixels;
 pub use plan::{Plan, plan};
 pub use rates::process_memory;
 pub use recipe::{PictureRecipe, RECIPE_VERSION, Recipe};
-pub use request::{MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_BYTES, MAX_SIDE, MAX_STEPS, MIN_SIDE, Preset, Request, Size};
+pub use request::{
+    Frame, MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_BYTES, MAX_SIDE, MAX_STEPS, MIN_SIDE, Preset, Request, Size,
+};
 pub use start::{Origin, Start};
 pub use verify::{Verification, verify};

@@ -1,5 +1,7 @@
 //! From the network's values to pixels.
 
+use crate::Size;
+
 /// A network that was trained on pictures which are mostly quite transparent or quite opaque comes within about this
 /// much of either (of 255). Left alone, the first shows as dots around a subject and the second as a ground that shines
 /// through it.
@@ -19,9 +21,27 @@ pub fn to_pixels(values: &[f32]) -> Vec<u8> {
     pixels
 }
 
+/// The mean of every 2 × 2 pixels of a picture of `size`, `[H, W, 4]`.
+pub(crate) fn halve(size: Size, values: &[f32]) -> Vec<f32> {
+    let row = 4 * size.width as usize;
+    let rows = values.chunks_exact(2 * row).flat_map(|pair| {
+        let (upper, lower) = pair.split_at(row);
+        upper.chunks_exact(8).zip(lower.chunks_exact(8))
+    });
+    rows.flat_map(|(upper, lower)| [0, 1, 2, 3].map(|i| 0.25 * (upper[i] + upper[i + 4] + lower[i] + lower[i + 4])))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_as_large_is_the_mean_of_four() {
+        // 4 × 2 pixels, each with its number in all channels.
+        let values: Vec<f32> = (0..8).flat_map(|i| [i as f32; 4]).collect();
+        assert_eq!(halve(Size { width: 4, height: 2 }, &values), [[2.5; 4], [4.5; 4]].concat());
+    }
 
     #[test]
     fn the_ends_are_reached_and_the_middle_stays() {

@@ -4,8 +4,10 @@ use graph::cost::Cost;
 use models::jit::Geometry;
 use serde::Serialize;
 
+use crate::enlarge::{self, Enlarger};
 use crate::generate::{build_graph, pictures_together};
 use crate::rates::{self, Rates};
+use crate::request::Frame;
 use crate::{EngineError, Model, Options, Request, Size, built_in, precision_name};
 
 /// A prediction.
@@ -52,11 +54,11 @@ pub fn plan(
     if !(0.0..=1e9).contains(&price_per_hour) {
         return Err(EngineError::field("price", format!("{price_per_hour} is not in 0..=1000000000")));
     }
-    let size = request.size_for(model.info.config.patch, model.info.image_size)?;
+    let frame = request.frame(model.info.config.patch, model.info.image_size)?;
     let (isa, threads, precision) = options.choose()?;
     let tokens = text_tokens(request, model)?;
     let (rates, measured_now) = rates::load_or_measure(model, options, fresh)?;
-    let job = price(request, model, size, tokens, &rates)?;
+    let job = price(request, model, frame, tokens, &rates)?;
     let load_seconds = model.open_seconds + rates.load_seconds;
     Ok(Plan {
         seconds: job.seconds,
@@ -65,7 +67,7 @@ pub fn plan(
         flops: job.flops,
         evaluations: job.evaluations,
         images: request.count,
-        size,
+        size: frame.size(),
         cost: (job.seconds + load_seconds) / 3600.0 * price_per_hour,
         price_per_hour,
         isa: isa.to_string(),
@@ -94,7 +96,8 @@ struct Job {
 }
 
 /// Adds up every evaluation that the pipeline will make.
-fn price(request: &Request, model: &Model, size: Size, tokens: usize, rates: &Rates) -> Result<Job, EngineError> {
+fn price(request: &Request, model: &Model, frame: Frame, tokens: usize, rates: &Rates) -> Result<Job, EngineError> {
+    let size = frame.drawn;
     let config = &model.info.config;
     let together = pictures_together(config, size, request.count);
     let times = request.times();
@@ -128,7 +131,18 @@ fn price(request: &Request, model: &Model, size: Size, tokens: usize, rates: &Ra
         // State, predictions and a copy of each, in f32 [H, W, 4].
         job.bytes += if groups > 0 { 5 * 16 * pixels * group as u64 } else { 0 };
     }
-    job.seconds += rates.png_seconds_per_pixel * pixels as f64 * count as f64;
-    job.bytes += 4 * pixels * count as u64;
+    if frame.enlarge == 1 {
+        job.seconds += rates.png_seconds_per_pixel * pixels as f64 * count as f64;
+        job.bytes += 4 * pixels * count as u64;
+    } else {
+        let large = Enlarger::enlarged(size);
+        let enlarged = u64::from(large.width * large.height);
+        let cost = Cost::new(&enlarge::build_graph(&Enlarger::built_in_config()?, size)?);
+        job.seconds += rates.enlarging_seconds_per_pixel * enlarged as f64 * count as f64;
+        job.flops += count as f64 * cost.flops as f64;
+        job.evaluations += count;
+        // The graph's memory, its picture in f32 and the pixels of every picture.
+        job.bytes += cost.arena_bytes + 2 * 16 * enlarged + 4 * enlarged * count as u64;
+    }
     Ok(job)
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{CancelToken, Event};
 use crate::generate::build_graph;
-use crate::{Engine, EngineError, MAX_SIDE, Model, Options, Request, Size};
+use crate::{Engine, EngineError, MAX_SIDE, Model, Options, Request, Size, built_in};
 
 /// What is measured: a picture's side in patches, and the evaluation's batches. An even batch is a guided one. The largest
 /// comes first, because a processor that idled takes a while to run at its speed.
@@ -43,6 +43,8 @@ pub struct Rates {
     pub points: Vec<Point>,
     /// Seconds to encode one pixel of a finished picture as PNG.
     pub png_seconds_per_pixel: f64,
+    /// Seconds to enlarge a picture and to encode it, for each pixel of four times the drawn size; 0 without an enlarger.
+    pub enlarging_seconds_per_pixel: f64,
     /// Seconds to load and pack model and text encoder.
     pub load_seconds: f64,
     /// Seconds to encode the texts.
@@ -126,6 +128,7 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
                 guidance: if guided { 2.0 } else { 1.0 },
                 guidance_interval: (0.0, 1.0),
                 size: Some(Size::square(side * patch)),
+                enlarge: Some(1),
                 ..text.clone()
             };
             // Planning and first touch of memory, then the job as it runs from then on.
@@ -149,9 +152,11 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
     points.sort_by(|a, b| a.tokens.total_cmp(&b.tokens));
     points.sort_by(|a, b| a.patches.total_cmp(&b.patches));
     let (setup_seconds, png_seconds_per_pixel) = (median(&mut setups), median(&mut png));
+    let enlarging_seconds_per_pixel = enlarging(&mut engine, &text)?;
     let rates = Rates {
         key,
         points,
+        enlarging_seconds_per_pixel,
         load_seconds,
         text_seconds,
         setup_seconds,
@@ -160,6 +165,32 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
         loaded_bytes,
     };
     Ok(rates)
+}
+
+/// Seconds for each pixel of a picture four times as large as the model draws, beyond drawing it.
+fn enlarging(engine: &mut Engine, text: &Request) -> Result<f64, EngineError> {
+    if built_in::enlarger().is_none() {
+        return Ok(0.0);
+    }
+    let mut seconds = |enlarge| {
+        let request = Request { steps: 1, enlarge: Some(enlarge), ..text.clone() };
+        let mut pixels = 0;
+        let mut samples = Vec::new();
+        // The first one plans.
+        for _ in 0..4 {
+            let begin = Instant::now();
+            let images = engine.generate(&request, &mut |_| {}, &CancelToken::new())?;
+            if enlarge > 1 {
+                std::hint::black_box(images[0].png().is_ok());
+            }
+            samples.push(begin.elapsed().as_secs_f64());
+            pixels = images[0].size.width * images[0].size.height;
+        }
+        Ok::<_, EngineError>((median(&mut samples[1..]), f64::from(pixels)))
+    };
+    let (small, _) = seconds(1)?;
+    let (large, pixels) = seconds(4)?;
+    Ok((large - small).max(0.0) / pixels)
 }
 
 /// Seconds of drawing a request, without the encoding of its pictures, whose seconds a pixel join `png`.
@@ -239,6 +270,7 @@ mod tests {
             key: String::new(),
             points: vec![point(16.0, 16.0, 4.0), point(16.0, 64.0, 2.0), point(64.0, 64.0, 6.0)],
             png_seconds_per_pixel: 0.0,
+            enlarging_seconds_per_pixel: 0.0,
             load_seconds: 0.0,
             text_seconds: 0.0,
             setup_seconds: 0.0,

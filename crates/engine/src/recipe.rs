@@ -36,6 +36,12 @@ pub struct Recipe {
     pub schedule: Schedule,
     /// Picture size.
     pub size: Size,
+    /// How many times wider and higher than drawn the picture is.
+    #[serde(default = "once")]
+    pub enlarge: u32,
+    /// SHA-256 of the enlarger's file, if it was enlarged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enlarger_sha256: Option<String>,
     /// The picture it was developed from, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Origin>,
@@ -49,6 +55,10 @@ pub struct Recipe {
     pub isa: String,
     /// Precision of matrix products.
     pub precision: PrecisionChoice,
+}
+
+fn once() -> u32 {
+    1
 }
 
 /// What every kind of recipe can say.
@@ -73,6 +83,7 @@ impl Recipe {
             sampler: self.sampler,
             schedule: self.schedule,
             size: Some(self.size),
+            enlarge: Some(self.enlarge),
             count: 1,
             start: None,
         }
@@ -137,6 +148,8 @@ mod tests {
             sampler: Sampler::Heun,
             schedule: Schedule::Shifted(1.7),
             size: Size { width: 128, height: 64 },
+            enlarge: 1,
+            enlarger_sha256: None,
             start: None,
             model: "tiny".into(),
             model_sha256: "ab".repeat(32),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use sampling::{Guidance, Sampler, Schedule};
 use serde::{Deserialize, Serialize};
 
-use crate::{EngineError, Start};
+use crate::{EngineError, Start, built_in};
 
 /// Longest prompt in bytes, before tokenising.
 pub const MAX_PROMPT_BYTES: usize = 32 * 1024;
@@ -18,7 +18,7 @@ pub const MAX_GUIDANCE: f32 = 30.0;
 pub const MAX_COUNT: u32 = 64;
 /// Smallest side in pixels.
 pub const MIN_SIDE: u32 = 32;
-/// Largest side in pixels.
+/// Largest side in pixels of what the network draws; enlarged pictures are up to four times as large.
 pub const MAX_SIDE: u32 = 256;
 
 /// Width and height in pixels, written `WxH`.
@@ -75,6 +75,22 @@ impl From<Size> for String {
     }
 }
 
+/// What the network draws and what becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Size that the network draws.
+    pub drawn: Size,
+    /// How many times wider and higher the picture is: 1, 2 or 4.
+    pub enlarge: u32,
+}
+
+impl Frame {
+    /// Size of the finished picture.
+    pub fn size(self) -> Size {
+        Size { width: self.enlarge * self.drawn.width, height: self.enlarge * self.drawn.height }
+    }
+}
+
 /// Named trade-offs between time and quality; a preset sets the number of steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -118,9 +134,12 @@ pub struct Request {
     pub sampler: Sampler,
     /// Which times are visited.
     pub schedule: Schedule,
-    /// Picture size; sides are multiples of the model's patch in 32..=256. Default: the size of the
-    /// picture to start from if the model can draw it, else the size the model was trained for.
+    /// Picture size. Default: the size of the picture to start from if the model can draw it, else what `enlarge`, by itself
+    /// four, makes of the size the model was trained for.
     pub size: Option<Size>,
+    /// How many times wider and higher than drawn the picture becomes: 1, 2 or 4. Default: as often as it is larger than the
+    /// model's size. What is drawn has sides that are multiples of the model's patch in 32..=256.
+    pub enlarge: Option<u32>,
     /// Number of pictures, 1..=64.
     pub count: u32,
     /// A picture to start from, and how far to go from it, 0.01..=1.
@@ -140,6 +159,7 @@ impl Default for Request {
             sampler: Sampler::default(),
             schedule: Schedule::default(),
             size: None,
+            enlarge: None,
             count: 1,
             start: None,
         }
@@ -160,6 +180,11 @@ impl Request {
         if let Schedule::Shifted(shift) = self.schedule {
             range("schedule", shift, 0.1, 10.0)?;
         }
+        if let Some(enlarge) = self.enlarge
+            && !matches!(enlarge, 1 | 2 | 4)
+        {
+            return Err(EngineError::field("enlarge", format!("{enlarge} is not 1, 2 or 4")));
+        }
         if let Some(start) = &self.start {
             range("strength", start.strength, 0.01, 1.0)?;
         }
@@ -169,18 +194,32 @@ impl Request {
         Ok(())
     }
 
-    /// The size in pixels for a model with this patch and native side.
-    pub fn size_for(&self, patch: usize, native: u32) -> Result<Size, EngineError> {
-        let fits = |side: u32| (MIN_SIDE..=MAX_SIDE).contains(&side) && (side as usize).is_multiple_of(patch);
-        let own = self.start.as_ref().map(Start::size).filter(|size| fits(size.width) && fits(size.height));
-        let size = self.size.or(own).unwrap_or(Size::square(native));
+    /// What is drawn, and how it is enlarged, by a model with this patch and native side.
+    pub fn frame(&self, patch: usize, native: u32) -> Result<Frame, EngineError> {
+        let own = self.start.as_ref().map(Start::size);
+        let own = own.filter(|&size| self.frame_of(size, patch, native).is_ok());
+        let enlarge = self.enlarge.unwrap_or(if built_in::enlarger().is_some() { 4 } else { 1 });
+        self.frame_of(self.size.or(own).unwrap_or(Size::square(native.saturating_mul(enlarge))), patch, native)
+    }
+
+    fn frame_of(&self, size: Size, patch: usize, native: u32) -> Result<Frame, EngineError> {
+        let by_size = match size.width.max(size.height).div_ceil(native) {
+            0..=1 => 1,
+            2 => 2,
+            _ => 4,
+        };
+        let enlarge = self.enlarge.unwrap_or(if built_in::enlarger().is_some() { by_size } else { 1 });
         for side in [size.width, size.height] {
-            range("size", side, MIN_SIDE, MAX_SIDE)?;
-            if !(side as usize).is_multiple_of(patch) {
-                return Err(EngineError::field("size", format!("{size}: both sides must be multiples of {patch}")));
+            range("size", side, MIN_SIDE * enlarge, MAX_SIDE * enlarge)?;
+            let of = patch * enlarge as usize;
+            if !(side as usize).is_multiple_of(of) {
+                let drawn =
+                    if enlarge > 1 { format!(" when it is drawn {enlarge} times smaller") } else { String::new() };
+                let message = format!("{size}: both sides must be multiples of {of}{drawn}");
+                return Err(EngineError::field("size", message));
             }
         }
-        Ok(size)
+        Ok(Frame { drawn: Size { width: size.width / enlarge, height: size.height / enlarge }, enlarge })
     }
 
     /// The times that the sampler visits, falling to 0: from 1, or from the strength of the start.
@@ -246,7 +285,8 @@ mod tests {
         for change in good {
             ok(change).unwrap();
         }
-        let bad: [(&str, Change); 18] = [
+        let bad: [(&str, Change); 19] = [
+            ("enlarge", |r| r.enlarge = Some(3)),
             ("prompt", |r| r.prompt = "x".repeat(MAX_PROMPT_BYTES + 1)),
             ("negative", |r| r.negative = "x".repeat(10 << 20)),
             ("steps", |r| r.steps = 0),
@@ -274,16 +314,31 @@ mod tests {
 
     #[test]
     fn sizes() {
-        let size = |text: &str| {
-            text.parse::<Size>().and_then(|s| Request { size: Some(s), ..Request::default() }.size_for(16, 128))
+        let frame = |text: &str, enlarge| {
+            let size = |s| Request { size: Some(s), enlarge, ..Request::default() }.frame(16, 128);
+            text.parse::<Size>().and_then(size)
         };
-        assert_eq!(size("128x64").unwrap(), Size { width: 128, height: 64 });
-        assert_eq!(size("64").unwrap(), Size::square(64));
-        assert_eq!(Request::default().size_for(16, 128).unwrap(), Size::square(128));
+        let plain = |width, height| Frame { drawn: Size { width, height }, enlarge: 1 };
+        assert_eq!(frame("128x64", None).unwrap(), plain(128, 64));
+        assert_eq!(frame("64", Some(1)).unwrap(), plain(64, 64));
+        assert_eq!(frame("256", Some(1)).unwrap(), plain(256, 256));
+        assert_eq!(frame("256", Some(4)).unwrap(), Frame { drawn: Size::square(64), enlarge: 4 });
+        let native = Request { enlarge: Some(1), ..Request::default() };
+        assert_eq!(native.frame(16, 128).unwrap(), plain(128, 128));
         for bad in
             ["", "x", "128x", "0x0", "16x16", "257x257", "272x272", "100x128", "-64x64", "1e3x64", "99999999999x64"]
         {
-            assert!(size(bad).unwrap_err().to_string().starts_with("size"), "{bad}");
+            assert!(frame(bad, Some(1)).unwrap_err().to_string().starts_with("size"), "{bad}");
+        }
+        if built_in::enlarger().is_some() {
+            for (text, drawn, enlarge) in [("256", (128, 128), 2), ("512x256", (128, 64), 4), ("1024", (256, 256), 4)] {
+                let frame = frame(text, None).unwrap();
+                assert_eq!((frame.drawn.width, frame.drawn.height, frame.enlarge), (drawn.0, drawn.1, enlarge));
+                assert_eq!(frame.size(), text.parse().unwrap());
+            }
+            assert_eq!(Request::default().frame(16, 128).unwrap().size(), Size::square(512));
+            let message = frame("520", None).unwrap_err().to_string();
+            assert!(message.contains("multiples of 64"), "{message}");
         }
     }
 

@@ -73,9 +73,14 @@ pub fn verify(
     if engine.text_encoder_sha256() != recipe.text_encoder_sha256 {
         return Err(wrong(format!("made with another text encoder, by version {}", recipe.version)));
     }
-    let start = started_from(recipe.start.as_ref(), recipe.size, start).map_err(wrong)?;
+    let times = recipe.enlarge.max(1);
+    let drawn = Size { width: recipe.size.width / times, height: recipe.size.height / times };
+    let start = started_from(recipe.start.as_ref(), drawn, start).map_err(wrong)?;
     let request = Request { start, ..recipe.request() };
     let images = engine.generate(&request, on_event, cancel)?;
+    if images.first().is_some_and(|image| image.recipe.enlarger_sha256 != recipe.enlarger_sha256) {
+        return Err(wrong(format!("made with another enlarger, by version {}", recipe.version)));
+    }
     let regenerated = images.first().map_or(&[][..], |image| &image.pixels);
     let different_pixels = picture
         .pixels

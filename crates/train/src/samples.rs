@@ -26,7 +26,7 @@ pub fn draw(cpu: &Cpu, path: &Path, prompts: &[String]) -> Result<Canvas, TrainE
     let columns = COLUMNS.min(prompts.len().max(1));
     let mut canvas = Canvas::new(columns * width, prompts.len().div_ceil(columns).max(1) * height, WHITE);
     for (i, prompt) in prompts.iter().enumerate() {
-        let request = Request { prompt: prompt.clone(), steps: STEPS, ..Request::default() };
+        let request = Request { prompt: prompt.clone(), steps: STEPS, enlarge: Some(1), ..Request::default() };
         let images = engine.generate(&request, &mut |_| {}, &CancelToken::new())?;
         let image = &images[0];
         let (left, top) = ((i % columns * width + MARGIN) as i64, (i / columns * height + MARGIN) as i64);

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use engine::{CancelToken, Engine, Model, ModelInfo, Options, Request, Size};
+use engine::{CancelToken, Engine, Options, Request, Size, store};
 use graph::Precision;
 use serde_json::json;
 
@@ -31,7 +31,7 @@ pub fn run(args: &BenchArgs, reporter: &Reporter) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whole jobs with a network of the default sizes and fresh weights: what is drawn is noise, the time is real.
+/// Whole jobs of the built-in model.
 fn jobs(options: &Options, filter: &str, reporter: &Reporter) -> anyhow::Result<()> {
     let cases = [
         ("generate-64px-draft", 64, 8, 1),
@@ -39,12 +39,14 @@ fn jobs(options: &Options, filter: &str, reporter: &Reporter) -> anyhow::Result<
         ("generate-128px-draft", 128, 8, 1),
         ("generate-128px-final", 128, 25, 1),
         ("generate-128px-final-x4", 128, 25, 4),
+        ("generate-512px-draft", 512, 4, 1),
+        ("generate-512px-final", 512, 25, 1),
     ];
     let mut engine = None;
     for (name, side, steps, count) in cases.into_iter().filter(|case| case.0.contains(filter)) {
         let engine = match &mut engine {
             Some(engine) => engine,
-            empty => empty.insert(fresh_engine(options)?),
+            empty => empty.insert(Engine::new(&store::open(store::DEFAULT_MODEL)?, options)?),
         };
         let request = Request {
             prompt: "a red house, flat illustration".into(),
@@ -109,18 +111,6 @@ fn training(cpu: &kernels::Cpu, filter: &str, reporter: &Reporter) -> anyhow::Re
         ));
     }
     Ok(())
-}
-
-fn fresh_engine(options: &Options) -> anyhow::Result<Engine> {
-    let info = ModelInfo {
-        name: "bench".into(),
-        config: models::jit::Config::default(),
-        image_size: 128,
-        text_tokens: 16,
-        pictures_seen: 0,
-    };
-    let parameters = models::jit::initial_parameters(&info.config, 1)?;
-    Ok(Engine::new(&Model::from_parameters(info, parameters)?, options)?)
 }
 
 fn products(cpu: &kernels::Cpu, precision: Precision, reporter: &Reporter) -> anyhow::Result<()> {

@@ -150,7 +150,13 @@ pub fn full(
         for steps in STEPS {
             let mut drawn = Vec::with_capacity(questions.len());
             for (i, question) in questions.iter().enumerate() {
-                let request = Request { prompt: question.caption.clone(), steps, seed: i as u64, ..Request::default() };
+                let request = Request {
+                    prompt: question.caption.clone(),
+                    steps,
+                    seed: i as u64,
+                    enlarge: Some(1),
+                    ..Request::default()
+                };
                 let (mut one, time) = draw(&mut engine, judge.side(), &request)?;
                 drawn.append(&mut one);
                 seconds.entry(steps).or_default().push(time);
@@ -172,7 +178,13 @@ pub fn full(
     }
     let mut seeded = Vec::new();
     for question in groups.first().map_or(&[][..], |(_, questions)| &questions[..questions.len().min(SEEDED)]) {
-        let request = Request { prompt: question.caption.clone(), count: SEEDS, seed: 1000, ..Request::default() };
+        let request = Request {
+            prompt: question.caption.clone(),
+            count: SEEDS,
+            seed: 1000,
+            enlarge: Some(1),
+            ..Request::default()
+        };
         let drawn = draw(&mut engine, judge.side(), &request)?.0;
         seeded.push(embed(&mut judge, &drawn)?);
     }
