@@ -75,6 +75,9 @@ pub enum EngineError {
         /// What is wrong with it.
         problem: crate::stable_diffusion::CheckpointProblem,
     },
+    /// A path that holds no whole model.
+    #[error(transparent)]
+    Bundle(#[from] models::bundle::BundleError),
     /// A network of the Stable Diffusion family cannot be built.
     #[error(transparent)]
     Network(#[from] models::unet::BuildError),

@@ -324,7 +324,7 @@ fn bad_input_is_named() {
     std::fs::write(&config, text).unwrap();
     std::fs::remove_file(folder.path().join("text_encoder/model.safetensors")).unwrap();
     let error = Checkpoint::open(folder.path(), None).unwrap_err().to_string();
-    assert!(error.contains("text_encoder: holds no weights"), "{error}");
+    assert!(error.contains("text_encoder"), "{error}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use formats::safetensors::File;
+use formats::safetensors::TensorSource;
 use models::checkpoint::{Layout, Place};
 use models::unet::{self, Family, Heads, Level};
 use models::vae;
@@ -17,14 +17,6 @@ use super::{Architecture, Checkpoint, CheckpointProblem, TextModel};
 use crate::EngineError;
 
 const PLACE: Place = Place { prefix: "", layout: Layout::Diffusers };
-/// Names of weight files, the usual one first.
-const WEIGHTS: [&str; 4] = [
-    "diffusion_pytorch_model.safetensors",
-    "diffusion_pytorch_model.fp16.safetensors",
-    "model.safetensors",
-    "model.fp16.safetensors",
-];
-
 /// Whether a folder is a pipeline of diffusers.
 pub(super) fn is_pipeline(path: &Path) -> bool {
     path.join("unet").join("config.json").is_file()
@@ -65,9 +57,9 @@ pub(super) fn open(path: &Path, own_vae: Option<&Path>) -> Result<Checkpoint, En
         // diffusers leaves out the last layer of SD 2.x, which is not read, instead of skipping it.
         let reading = if family == Family::Sd2 { Reading { skip: 0, ..usual.reading } } else { usual.reading };
         architecture.text.push(TextModel { config, reading, ..usual });
-        let path = weights(path, folder)?;
-        let bare = File::open(&path)?.contains("final_layer_norm.weight");
-        text.push((path, if bare { clip::Place::ALONE_BARE } else { clip::Place::ALONE }));
+        let source = TensorSource::open(path.join(folder))?;
+        let bare = source.contains("final_layer_norm.weight");
+        text.push((PathBuf::from(source.name()), if bare { clip::Place::ALONE_BARE } else { clip::Place::ALONE }));
     }
     architecture.latent_scale = vae_config.number("scaling_factor").unwrap_or(architecture.latent_scale);
     let factor = architecture.vae.factor() as u64;
@@ -75,14 +67,10 @@ pub(super) fn open(path: &Path, own_vae: Option<&Path>) -> Result<Checkpoint, En
         architecture.native_side = ((cells as u64 * factor) as u32).clamp(super::MIN_SIDE, super::MAX_SIDE);
     }
     conventions(path, &mut architecture)?;
-    let weights_of_unet = weights(path, "unet")?;
-    let unet = Part::unet(&weights_of_unet, &File::open(&weights_of_unet)?, &unet, PLACE)?;
+    let unet = Part::unet(&TensorSource::open(path.join("unet"))?, &unet, PLACE)?;
     let vae = match own_vae {
         Some(own) => Part::vae_alone(own, &vae)?,
-        None => {
-            let weights = weights(path, "vae")?;
-            Part::vae(&weights, &File::open(&weights)?, &vae, PLACE)?
-        }
+        None => Part::vae(&TensorSource::open(path.join("vae"))?, &vae, PLACE)?,
     };
     Ok(Checkpoint::from_parts(stem(path), architecture, unet, (vae, own_vae.is_some()), text))
 }
@@ -114,15 +102,6 @@ fn conventions(path: &Path, architecture: &mut Architecture) -> Result<(), Engin
         }
     }
     Ok(())
-}
-
-/// The weight file of a part.
-fn weights(path: &Path, folder: &str) -> Result<PathBuf, EngineError> {
-    let found = WEIGHTS.iter().map(|name| path.join(folder).join(name)).find(|path| path.is_file());
-    found.ok_or_else(|| {
-        let hint = " in one safetensors file (diffusion_pytorch_model.safetensors or model.safetensors)";
-        wrong(&path.join(folder), CheckpointProblem::Missing { network: "weights", hint })
-    })
 }
 
 /// A configuration file of a part.

@@ -1,6 +1,7 @@
-//! [`Checkpoint`]: where the networks are, in a single file with the original names or in a folder of diffusers.
+//! [`Checkpoint`]: where the networks are, in a single file with the original names (or its shards) or in a folder of diffusers.
 //!
-//! Opening compares names and shapes and reads no weight. Weights are read one tensor at a time while they are packed, and the
+//! What a path holds is `models::bundle`'s to say; a folder's sizes are read from its configurations (see `folder`), so that they
+//! need not be published ones. Opening compares names and shapes and reads no weight. Weights are read one tensor at a time while they are packed, and the
 //! file is mapped anew after every few megabytes: what is read of a mapping counts as the process's memory until then.
 
 use std::borrow::Cow;
@@ -8,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use formats::digest;
-use formats::safetensors::File;
+use formats::safetensors::TensorSource;
 use graph::{Graph, PackedParameters, Precision};
 use kernels::Cpu;
+use models::bundle::{Bundle, BundleError, Network, Role};
 use models::checkpoint::{Fit, Layout, Place, Source};
-use models::unet::{self, DetectError, Family};
+use models::unet::{self, Family};
 use models::vae;
 use models::weights::Report;
 use sampling::Prediction;
@@ -25,11 +27,7 @@ use crate::EngineError;
 pub(super) const MAPPED: usize = 64 << 20;
 const UNET: Place = Place { prefix: "model.diffusion_model.", layout: Layout::Original };
 const VAE: Place = Place { prefix: "first_stage_model.", layout: Layout::Original };
-/// OpenCLIP-G in a single file of the SDXL refiner.
-const REFINER_TEXT: clip::Place =
-    clip::Place { prefix: "conditioner.embedders.0.model.", layout: clip::Layout::OpenClip };
-/// Empty tensors by which some SDXL files say that they predict velocity, and that their last timestep is pure noise.
-const SAYS_VELOCITY: &str = "v_pred";
+/// An empty tensor by which some SDXL files say that their last timestep is pure noise.
 const SAYS_PURE_NOISE: &str = "ztsnr";
 /// The key of the metadata (github.com/Stability-AI/ModelSpec) that says what a model predicts.
 const SAYS_PREDICTION: &str = "modelspec.prediction_type";
@@ -37,9 +35,6 @@ const SAYS_PREDICTION: &str = "modelspec.prediction_type";
 /// What is wrong with a checkpoint.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CheckpointProblem {
-    /// No U-Net that is known.
-    #[error(transparent)]
-    Unet(#[from] DetectError),
     /// A network is missing.
     #[error("holds no {network}{hint}")]
     Missing {
@@ -85,7 +80,10 @@ pub enum CheckpointProblem {
 /// The weights of a network: a file, and where each parameter is in it.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
+    /// What to open: a file or an index of shards.
     path: PathBuf,
+    /// Every file that is read.
+    files: Vec<PathBuf>,
     fit: Fit,
 }
 
@@ -104,77 +102,76 @@ pub struct Checkpoint {
     own_vae: bool,
 }
 
-/// Whether a path is a checkpoint of this kind: a folder of diffusers, or a safetensors file with a U-Net in it.
+/// Whether a path is one of this kind: a folder of diffusers, or files in which something of the family is recognised, even if
+/// that is not enough for a picture.
 pub fn is_checkpoint(path: &Path) -> bool {
-    if path.is_dir() {
-        return folder::is_pipeline(path);
+    if path.is_dir() && folder::is_pipeline(path) {
+        return true;
     }
-    let Ok(file) = File::open(path) else { return false };
-    !file.metadata().contains_key("family")
-        && shapes(&file).is_ok_and(|found| unet::detect(found) != Err(DetectError::NoUnet))
+    let Ok(source) = TensorSource::open(path) else { return false };
+    source.note("family").is_none() && !matches!(Bundle::from_source(source), Err(BundleError::Nothing { .. }))
 }
 
 impl Checkpoint {
-    /// Opens a single file or a folder; `vae` is a file to take the autoencoder from instead.
+    /// Opens a single file, an index of shards or a folder; `vae` is a file to take the autoencoder from instead.
     pub fn open(path: &Path, vae: Option<&Path>) -> Result<Self, EngineError> {
-        if path.is_dir() {
+        if path.is_dir() && folder::is_pipeline(path) {
             return folder::open(path, vae)?.checked(path);
         }
-        let file = File::open(path)?;
-        let detected = unet::detect(shapes(&file)?).map_err(|error| wrong(path, error.into()))?;
-        if detected.place != UNET {
-            let hint = ": it is a U-Net alone; name a whole checkpoint or a folder of diffusers";
-            return Err(wrong(path, CheckpointProblem::Missing { network: "text encoder", hint }));
+        let bundle = Bundle::open(path)?;
+        let unet = bundle.require(Role::Unet)?;
+        let Network::Unet { family, config, place } = unet.network else {
+            return Err(wrong(path, CheckpointProblem::Missing { network: "U-Net", hint: "" }));
+        };
+        let mut architecture = Architecture::published(family, config);
+        let says = unet.source.note(SAYS_PREDICTION).and_then(|name| match name {
+            "v" => Some(Prediction::V),
+            "epsilon" => Some(Prediction::Epsilon),
+            _ => None,
+        });
+        architecture.prediction = bundle.prediction.or(says).unwrap_or(architecture.prediction);
+        architecture.betas.zero_terminal_snr = unet.source.contains(SAYS_PURE_NOISE);
+        let mut text = Vec::new();
+        let roles: &[Role] = match family {
+            Family::Sd1 | Family::Sd2 => &[Role::TextEncoder],
+            Family::Sdxl => &[Role::TextEncoder, Role::TextEncoder2],
+            Family::SdxlRefiner => &[Role::TextEncoder2],
+        };
+        for (role, model) in roles.iter().zip(&mut architecture.text) {
+            let part = bundle.require(*role)?;
+            if let Network::Text(found) = part.network {
+                model.config = found.config;
+                model.reading = bundle.reading(*role).unwrap_or(model.reading);
+                text.push((PathBuf::from(part.source.name()), found.place));
+            }
         }
-        let mut architecture = Architecture::published(detected.family, detected.config);
-        let says = file.metadata().get(SAYS_PREDICTION).map(String::as_str);
-        if file.contains(SAYS_VELOCITY) || says == Some("v") {
-            architecture.prediction = Prediction::V;
-        } else if says == Some("epsilon") {
-            architecture.prediction = Prediction::Epsilon;
-        }
-        architecture.betas.zero_terminal_snr = file.contains(SAYS_PURE_NOISE);
-        Self::single_file(path, &file, architecture, vae)?.checked(path)
+        let vae_part = match vae {
+            Some(vae) => Part::vae_alone(vae, &architecture.vae)?,
+            None => match bundle.require(Role::Vae)?.network {
+                Network::Vae { place, .. } => Part::vae(&bundle.require(Role::Vae)?.source, &architecture.vae, place)?,
+                _ => return Err(wrong(path, CheckpointProblem::Missing { network: "autoencoder", hint: "" })),
+            },
+        };
+        let unet = Part::unet(&unet.source, &architecture.unet, place)?;
+        Self::from_parts(stem(path), architecture, unet, (vae_part, vae.is_some()), text).checked(path)
     }
 
     /// Opens a single file as a model of other sizes than the published ones.
     pub fn open_as(path: &Path, architecture: Architecture, vae: Option<&Path>) -> Result<Self, EngineError> {
-        Self::single_file(path, &File::open(path)?, architecture, vae)?.checked(path)
-    }
-
-    fn single_file(
-        path: &Path,
-        file: &File,
-        architecture: Architecture,
-        vae: Option<&Path>,
-    ) -> Result<Self, EngineError> {
+        let source = TensorSource::open(path)?;
         let places: &[clip::Place] = match architecture.family {
             Family::Sd1 => &[clip::Place::SD1],
             Family::Sd2 => &[clip::Place::SD2],
             Family::Sdxl => &[clip::Place::SDXL_L, clip::Place::SDXL_G],
-            Family::SdxlRefiner => &[REFINER_TEXT],
+            Family::SdxlRefiner => &[clip::Place::REFINER_G],
         };
-        for place in places {
-            if !file.names().any(|name| name.starts_with(place.prefix)) {
-                let hint = "; name a whole checkpoint";
-                return Err(wrong(path, CheckpointProblem::Missing { network: "text encoder", hint }));
-            }
-        }
-        Ok(Self {
-            name: stem(path),
-            unet: Part::unet(path, file, &architecture.unet, UNET)?,
-            vae: match vae {
-                Some(vae) => Part::vae_alone(vae, &architecture.vae)?,
-                None if !file.names().any(|name| name.starts_with(VAE.prefix)) => {
-                    let hint = "; name one with --vae";
-                    return Err(wrong(path, CheckpointProblem::Missing { network: "autoencoder", hint }));
-                }
-                None => Part::vae(path, file, &architecture.vae, VAE)?,
-            },
-            text: places.iter().map(|place| (path.to_owned(), *place)).collect(),
-            own_vae: vae.is_some(),
-            architecture,
-        })
+        let unet = Part::unet(&source, &architecture.unet, UNET)?;
+        let vae_part = match vae {
+            Some(vae) => Part::vae_alone(vae, &architecture.vae)?,
+            None => Part::vae(&source, &architecture.vae, VAE)?,
+        };
+        let text = places.iter().map(|place| (path.to_owned(), *place)).collect();
+        Self::from_parts(stem(path), architecture, unet, (vae_part, vae.is_some()), text).checked(path)
     }
 
     /// Puts a checkpoint together from files that were checked.
@@ -199,22 +196,20 @@ impl Checkpoint {
     /// SHA-256 of the file, or of the digests of a folder's files in the order U-Net, autoencoder, text encoders. An
     /// autoencoder of its own does not count: see [`Checkpoint::vae_sha256`].
     pub fn sha256(&self) -> Result<String, EngineError> {
-        let mut paths: Vec<&Path> = vec![&self.unet.path];
+        let mut paths = self.unet.files.clone();
         if !self.own_vae {
-            paths.push(&self.vae.path);
+            paths.extend(self.vae.files.iter().cloned());
         }
-        paths.extend(self.text.iter().map(|(path, _)| path.as_path()));
+        for (path, _) in &self.text {
+            paths.extend(files(&TensorSource::open(path)?));
+        }
         paths.dedup();
-        let mut digests = paths.into_iter().map(sha256).collect::<Result<Vec<String>, EngineError>>()?;
-        match digests.len() {
-            1 => Ok(digests.remove(0)),
-            _ => Ok(digest::sha256_bytes(digests.concat().as_bytes())),
-        }
+        whole_sha256(&paths)
     }
 
     /// SHA-256 of the autoencoder's file, if it has one of its own.
     pub fn vae_sha256(&self) -> Result<Option<String>, EngineError> {
-        self.own_vae.then(|| sha256(&self.vae.path)).transpose()
+        self.own_vae.then(|| whole_sha256(&self.vae.files)).transpose()
     }
 
     /// Loads a text encoder.
@@ -225,29 +220,28 @@ impl Checkpoint {
         precision: Precision,
     ) -> Result<ClipEncoder, EngineError> {
         let (path, place) = &self.text[index];
-        let file = Arc::new(File::open(path)?);
-        Ok(ClipEncoder::new(cpu, file, *place, self.architecture.text[index].config, precision)?)
+        Ok(ClipEncoder::new(cpu, TensorSource::open(path)?, *place, self.architecture.text[index].config, precision)?)
     }
 }
 
 impl Part {
-    pub(super) fn unet(path: &Path, file: &File, config: &unet::Config, place: Place) -> Result<Self, EngineError> {
-        Self::new("U-Net", path, unet::fit(config, place, shapes(file)?)?)
+    pub(super) fn unet(source: &TensorSource, config: &unet::Config, place: Place) -> Result<Self, EngineError> {
+        Self::new("U-Net", source, unet::fit(config, place, source.shapes())?)
     }
 
-    pub(super) fn vae(path: &Path, file: &File, config: &vae::Config, place: Place) -> Result<Self, EngineError> {
+    pub(super) fn vae(source: &TensorSource, config: &vae::Config, place: Place) -> Result<Self, EngineError> {
         let stem = format!("{}decoder.conv_in.weight", place.prefix);
-        if let Ok(&[_, found, _, _]) = file.shape(&stem)
+        if let Ok(&[_, found, _, _]) = source.shape(&stem)
             && found != config.latent
         {
-            return Err(wrong(path, CheckpointProblem::Latents { expected: config.latent, found }));
+            return Err(wrong(Path::new(source.name()), CheckpointProblem::Latents { expected: config.latent, found }));
         }
-        Self::new("autoencoder", path, vae::fit(config, place, shapes(file)?)?)
+        Self::new("autoencoder", source, vae::fit(config, place, source.shapes())?)
     }
 
     /// The autoencoder of a file of its own, with the names of either layout.
     pub(super) fn vae_alone(path: &Path, config: &vae::Config) -> Result<Self, EngineError> {
-        let file = File::open(path)?;
+        let file = TensorSource::open(path)?;
         let places = [
             (VAE, "decoder.mid.block_1.norm1.weight"),
             (Place { prefix: "", ..VAE }, "decoder.mid.block_1.norm1.weight"),
@@ -255,17 +249,17 @@ impl Part {
         ];
         let found = places.iter().find(|(place, name)| file.contains(&format!("{}{name}", place.prefix)));
         match found {
-            Some((place, _)) => Self::vae(path, &file, config, *place),
+            Some((place, _)) => Self::vae(&file, config, *place),
             None => Err(wrong(path, CheckpointProblem::Missing { network: "autoencoder", hint: "" })),
         }
     }
 
-    pub(super) fn new(network: &'static str, path: &Path, fit: Fit) -> Result<Self, EngineError> {
+    pub(super) fn new(network: &'static str, source: &TensorSource, fit: Fit) -> Result<Self, EngineError> {
         if !fit.report.is_complete() {
             let report = Box::new(fit.report);
-            return Err(wrong(path, CheckpointProblem::Weights { network, report }));
+            return Err(wrong(Path::new(source.name()), CheckpointProblem::Weights { network, report }));
         }
-        Ok(Self { path: path.to_owned(), fit })
+        Ok(Self { path: PathBuf::from(source.name()), files: files(source), fit })
     }
 
     /// Packs the weights that `graph` reads.
@@ -291,7 +285,7 @@ impl Part {
 /// Reads tensors of a file and bounds how much of it is mapped.
 struct Reader<'a> {
     path: &'a Path,
-    file: Option<File>,
+    file: Option<TensorSource>,
     /// Bytes read since the file was opened.
     read: usize,
 }
@@ -305,7 +299,7 @@ impl Reader<'_> {
             Some(file) => file,
             None => {
                 self.read = 0;
-                File::open(self.path)?
+                TensorSource::open(self.path)?
             }
         };
         let values = file.to_f32(&source.name)?;
@@ -321,9 +315,18 @@ impl Reader<'_> {
     }
 }
 
-/// Names and shapes of a file's tensors.
-pub(super) fn shapes(file: &File) -> Result<Vec<(&str, &[usize])>, EngineError> {
-    file.value_names().map(|name| Ok((name, file.shape(name)?))).collect()
+/// The files of a source.
+fn files(source: &TensorSource) -> Vec<PathBuf> {
+    source.files().iter().map(|file| PathBuf::from(file.name())).collect()
+}
+
+/// The digest of one file, or of the digests of several.
+fn whole_sha256(paths: &[PathBuf]) -> Result<String, EngineError> {
+    let mut digests = paths.iter().map(|path| sha256(path)).collect::<Result<Vec<String>, EngineError>>()?;
+    match digests.len() {
+        1 => Ok(digests.remove(0)),
+        _ => Ok(digest::sha256_bytes(digests.concat().as_bytes())),
+    }
 }
 
 pub(super) fn wrong(path: &Path, problem: CheckpointProblem) -> EngineError {

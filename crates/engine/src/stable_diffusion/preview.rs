@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use formats::safetensors::File;
+use formats::safetensors::TensorSource;
 use graph::{Executor, Graph, Precision};
 use kernels::Cpu;
 use models::taesd::{self, Half};
 use models::unet::Family;
 
 use super::latents::opaque;
-use super::load::{CheckpointProblem, Part, shapes, wrong};
+use super::load::{CheckpointProblem, Part, wrong};
 use crate::{EngineError, Size};
 
 /// Colours of each latent channel in [-1, 1], and of none, found by least squares by others: SD 1.x and 2.x.
@@ -75,13 +75,13 @@ impl Previewer {
 }
 
 fn plan(path: &Path, cpu: &Cpu, precision: Precision, size: Size) -> Result<Executor, EngineError> {
-    let file = File::open(path)?;
+    let file = TensorSource::open(path)?;
     let missing = || wrong(path, CheckpointProblem::Missing { network: "decoder of TAESD", hint: "" });
-    let (layout, halves) = taesd::detect(shapes(&file)?).ok_or_else(missing)?;
+    let (layout, halves) = taesd::detect(file.shapes()).ok_or_else(missing)?;
     if !halves.contains(&Half::Decoder) {
         return Err(missing());
     }
-    let part = Part::new("TAESD", path, taesd::fit(Half::Decoder, layout, shapes(&file)?)?)?;
+    let part = Part::new("TAESD", &file, taesd::fit(Half::Decoder, layout, file.shapes())?)?;
     let mut graph = Graph::new();
     let (height, width) = (size.height as usize, size.width as usize);
     let outputs = taesd::build(&mut graph, Half::Decoder, taesd::Geometry { batch: 1, height, width })?;
