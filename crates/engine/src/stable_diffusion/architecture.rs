@@ -96,6 +96,13 @@ impl Architecture {
         (self.vae.factor() * self.unet.multiple()) as u32
     }
 
+    /// Side in pixels of the pictures that a model of this family which predicts this was trained on: of SD 2.x, those that
+    /// predict noise have the smaller ones.
+    pub fn native_side(&self, prediction: Option<Prediction>) -> u32 {
+        let noise = prediction.unwrap_or(self.prediction) == Prediction::Epsilon;
+        if self.family == Family::Sd2 && noise { self.native_side.min(512) } else { self.native_side }
+    }
+
     /// Whether the U-Net sees a mask and the masked picture.
     pub fn is_inpainting(&self) -> bool {
         self.unet.in_channels == INPAINTING_CHANNELS

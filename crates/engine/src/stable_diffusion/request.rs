@@ -196,7 +196,7 @@ impl Request {
             let side = |side: u32| (side.clamp(MIN_SIDE, MAX_SIDE) / multiple * multiple).max(multiple);
             Size { width: side(size.width), height: side(size.height) }
         });
-        let size = self.size.or(own).unwrap_or(Size::square(model.native_side));
+        let size = self.size.or(own).unwrap_or(Size::square(model.native_side(self.prediction)));
         for side in [size.width, size.height] {
             range("size", side, MIN_SIDE.min(multiple), MAX_SIDE)?;
             if !side.is_multiple_of(multiple) {
@@ -282,6 +282,10 @@ mod tests {
             |width, height| Request { size: Some(Size { width, height }), ..Request::default() }.size_for(&model);
         assert_eq!(Request::default().size_for(&model).unwrap(), Size::square(512));
         assert!(size(512, 768).is_ok());
+        let sd2 = Architecture::published(Family::Sd2, Config::SD2);
+        let side = |prediction| Request { prediction, ..Request::default() }.size_for(&sd2).unwrap();
+        assert_eq!(side(None), Size::square(768));
+        assert_eq!(side(Some(Prediction::Epsilon)), Size::square(512));
         for (width, height) in [(500, 512), (0, 512), (512, 8192), (520, 512)] {
             assert!(size(width, height).unwrap_err().to_string().starts_with("size"), "{width} {height}");
         }
