@@ -44,6 +44,7 @@ fn request() -> Request {
         negative: "blue".into(),
         seed: 5,
         steps: 4,
+        enlarge: Some(1),
         ..Request::default()
     }
 }
@@ -248,6 +249,36 @@ fn pictures_are_developed_from_pictures() {
     for bad in [0.0, -1.0, 1.1, f32::NAN] {
         let error = engine.generate(&from(false, bad), &mut |_| {}, &CancelToken::new()).unwrap_err().to_string();
         assert!(error.starts_with("strength"), "{error}");
+    }
+}
+
+#[test]
+fn enlarged_pictures_are_the_same_for_any_threads_and_company_and_verify() {
+    let folder = tempfile::tempdir().unwrap();
+    let (info, parameters) = tiny();
+    engine::model::write(&folder.path().join("model.safetensors"), &info, &parameters).unwrap();
+    let name = folder.path().to_str().unwrap();
+    for (size, enlarge) in [(None, None), (Some(Size { width: 128, height: 64 }), Some(2))] {
+        let request = Request { size, enlarge, count: 3, ..request() };
+        let images = draw(&mut fresh(1, PrecisionChoice::Auto), &request);
+        assert_eq!(images[0].size, size.unwrap_or(Size::square(256)));
+        for threads in [2, 3] {
+            assert_eq!(draw(&mut fresh(threads, PrecisionChoice::Auto), &request), images);
+        }
+        let mut engine = Engine::new(&engine::store::open(name).unwrap(), &Options::default()).unwrap();
+        let alone = &draw(&mut engine, &Request { seed: 6, count: 1, ..request })[0];
+        assert_eq!(alone.pixels, images[1].pixels);
+        let picture = folder.path().join("out.png");
+        std::fs::write(&picture, alone.png().unwrap()).unwrap();
+        assert!(engine::verify(&picture, Some(name), None, None, &mut |_| {}, &CancelToken::new()).unwrap().is_equal());
+    }
+    // What a mask keeps is kept to the byte at the larger size.
+    let request = Request { start: Some(start(folder.path(), true, 0.7)), enlarge: Some(2), ..request() };
+    let kept = formats::picture::read(&folder.path().join("start.png")).unwrap().pixels;
+    let image = &draw(&mut fresh(2, PrecisionChoice::Auto), &request)[0];
+    assert_eq!(image.size, Size::square(64));
+    for (i, (old, new)) in kept.chunks_exact(4).zip(image.pixels.chunks_exact(4)).enumerate() {
+        assert!(i % 64 >= 32 || old == new, "pixel {i}");
     }
 }
 
