@@ -17,13 +17,14 @@ def main():
     parse = argparse.ArgumentParser()
     parse.add_argument("--size", type=int, default=64)
     parse.add_argument("--modes", nargs="+", default=["eager", "compile"])
+    parse.add_argument("--detail", action="store_true", help="with patches of 32 and the detail network")
     parse.add_argument("--rounds", type=int, default=2)
     parse.add_argument("--threads", type=int, default=2)
     parse.add_argument("--suffix", default="", help="tells runs of one day on different machines apart")
     parse.add_argument("--program", default="target/release/calotype")
     args = parse.parse_args()
     here = pathlib.Path(__file__).parent
-    name = f"train-{args.size}px"
+    name = f"train-{args.size}px" + ("-detail" if args.detail else "")
     ours, adamw, peers = [], [], {mode: [] for mode in args.modes}
     for _ in range(args.rounds):
         command = [args.program, "bench", "--json", "--filter", name, "--threads", str(args.threads)]
@@ -33,7 +34,7 @@ def main():
         adamw.append(rows[name + "-adamw"])
         for mode in args.modes:
             command = [sys.executable, here / "train_step.py", "--mode", mode, "--size", str(args.size),
-                       "--threads", str(args.threads), "--steps", "3"]
+                       "--threads", str(args.threads), "--steps", "3", *(["--detail"] if args.detail else [])]
             output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             peers[mode].append(json.loads(output.splitlines()[-1]))
     version = subprocess.run([args.program, "--version", "--verbose"], capture_output=True, text=True).stdout

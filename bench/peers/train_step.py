@@ -78,8 +78,45 @@ class Block(nn.Module):
         return x + g2 * y if self.joint else x + y
 
 
+class DetailBlock(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.modulation = nn.Linear(D, 3 * width)
+        self.norm = RmsNorm(width, False)
+        self.first, self.second = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x, c):
+        shift, scale, gate = self.modulation(c)[:, None, None].chunk(3, -1)
+        h = self.norm(x) * (1 + scale) + shift
+        h = self.second(F.silu(self.first(h.permute(0, 3, 1, 2)))).permute(0, 2, 3, 1)
+        return x + gate * h
+
+
+class Detail(nn.Module):
+    """The correction across the patches: places of 4 x 4 pixels, channels last."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.width = width
+        self.input = nn.Linear(2 * 16 * 4, width)
+        self.context = nn.Linear(D, (PATCH // 4) ** 2 * width, bias=False)
+        self.blocks = nn.ModuleList(DetailBlock(width) for _ in range(2))
+        self.norm, self.output = RmsNorm(width), nn.Linear(width, 16 * 4)
+
+    def forward(self, z, picture, tokens, c):
+        b, side, places, per = z.shape[0], z.shape[1], z.shape[1] // 4, PATCH // 4
+        seen = torch.cat([z, picture.to(z.dtype)], -1)
+        seen = self.input(seen.view(b, places, 4, places, 4, 8).transpose(2, 3).reshape(b, places, places, -1))
+        context = self.context(tokens).view(b, places // per, places // per, per, per, self.width)
+        x = seen + context.transpose(2, 3).reshape(b, places, places, -1)
+        for block in self.blocks:
+            x = block(x, c)
+        x = self.output(self.norm(x)).view(b, places, places, 4, 4, 4)
+        return picture + x.transpose(2, 3).reshape(b, side, side, 4)
+
+
 class Jit(nn.Module):
-    def __init__(self):
+    def __init__(self, detail):
         super().__init__()
         self.stem = nn.Sequential(nn.Linear(PATCH * PATCH * 4, STEM, bias=False), nn.Linear(STEM, D))
         self.time = nn.Sequential(nn.Linear(256, D), nn.SiLU(), nn.Linear(D, D))
@@ -90,6 +127,7 @@ class Jit(nn.Module):
         self.blocks = nn.ModuleList(Block(True) for _ in range(BLOCKS))
         self.final_norm, self.final_mod = RmsNorm(D, False), nn.Linear(D, 2 * D)
         self.head = nn.Linear(D, PATCH * PATCH * 4)
+        self.detail = Detail(64) if detail else None
 
     def forward(self, z, t, text, mask, pooled, table):
         b, s = z.shape[0], z.shape[1] // PATCH
@@ -107,8 +145,9 @@ class Jit(nn.Module):
         for block in self.blocks:
             x = block(x, joint, mod, y, table)
         shift, scale = self.final_mod(c)[:, None].chunk(2, -1)
-        x = self.head(self.final_norm(x) * (1 + scale) + shift)
-        return x.view(b, s, s, PATCH, PATCH, 4).transpose(2, 3).reshape(z.shape)
+        tokens = self.final_norm(x) * (1 + scale) + shift
+        x = self.head(tokens).view(b, s, s, PATCH, PATCH, 4).transpose(2, 3).reshape(z.shape)
+        return x if self.detail is None else self.detail(z, x, tokens, c)
 
 
 def main():
@@ -120,13 +159,17 @@ def main():
     parse.add_argument("--threads", type=int, default=2)
     parse.add_argument("--steps", type=int, default=5)
     parse.add_argument("--large", action="store_true")
+    parse.add_argument("--detail", action="store_true", help="patches of 32 and the detail network, as at 128 px")
     args = parse.parse_args()
+    if args.detail:
+        global PATCH
+        PATCH = 32
     if args.large:
         global D, HEADS, HIDDEN, REFINER
         D, HEADS, HIDDEN, REFINER = 384, 6, 1024, 2
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    model = Jit()
+    model = Jit(args.detail)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), fused=True)
     run = torch.compile(model) if args.mode == "compile" else model
     n = (args.size // PATCH) ** 2

@@ -349,6 +349,10 @@ impl TrainConfig {
         let tokens = match &self.enlarger {
             // About as many values as that many tokens of the default width.
             Some(enlarger) => enlarger.crop.pow(2) / 4,
+            // The detail network's activations weigh as much as the trunk's of one token in each 512 pixels.
+            None if self.model.detail_width > 0 => {
+                (self.resolution / self.model.patch).pow(2).max(self.resolution.pow(2) / 512)
+            }
             None => (self.resolution / self.model.patch).pow(2),
         };
         let fits = |part: &usize| self.batch.is_multiple_of(*part) && part * tokens <= TOKENS;

@@ -72,16 +72,20 @@ fn jobs(options: &Options, filter: &str, reporter: &Reporter) -> anyhow::Result<
     Ok(())
 }
 
-/// Training steps of the default network (with Muon, and with AdamW alone) and of one of 30 million parameters, batch 128.
+/// Training steps of the default network (with Muon, and with AdamW alone), at 128 px also with its detail network, and of one of
+/// 30 million parameters, batch 128.
 fn training(cpu: &kernels::Cpu, filter: &str, reporter: &Reporter) -> anyhow::Result<()> {
     let large =
         models::jit::Config { width: 384, heads: 6, hidden: 1024, refiner_blocks: 2, ..models::jit::Config::default() };
     let default = models::jit::Config::default;
+    let detail = || models::jit::Config { patch: 32, noise_scale: 2.0, detail_width: 64, ..default() };
     let cases = [
         ("train-64px", default(), 64),
         ("train-128px", default(), 128),
         ("train-64px-adamw", default(), 64),
         ("train-128px-adamw", default(), 128),
+        ("train-128px-detail", detail(), 128),
+        ("train-128px-detail-adamw", detail(), 128),
         ("train-64px-30m", large.clone(), 64),
         ("train-128px-30m", large, 128),
     ];
