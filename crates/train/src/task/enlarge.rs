@@ -334,17 +334,8 @@ mod tests {
     #[test]
     fn small_pictures_are_means_and_mirror() {
         // Two by one small pixels: the left one white, the right one half of it.
-        let render: Vec<u8> = (0..8 * 4)
-            .flat_map(|i| {
-                [if i % 8 < 4 {
-                    255
-                } else if i / 8 < 2 {
-                    255
-                } else {
-                    0
-                }; 4]
-            })
-            .collect();
+        let bright = |i: usize| i % 8 < 4 || i / 8 < 2;
+        let render: Vec<u8> = (0..8 * 4).flat_map(|i| [255 * u8::from(bright(i)); 4]).collect();
         let mut small = [0.0; 8];
         shrink(&render, 8, false, &mut small);
         assert_eq!(small, [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
