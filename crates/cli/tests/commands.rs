@@ -94,10 +94,11 @@ fn a_picture_with_its_recipe() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(stdout(&output), "out.png\n");
     let picture = formats::picture::read(&room.path("out.png")).unwrap();
-    assert_eq!((picture.width, picture.height), (64, 64));
+    assert_eq!((picture.width, picture.height), (256, 256), "four times what the model draws");
     let recipe: Value = serde_json::from_str(picture.text(formats::picture::RECIPE_KEY).unwrap()).unwrap();
     assert_eq!((&recipe["prompt"], &recipe["negative"]), (&"a red house".into(), &"blue".into()));
-    assert_eq!((&recipe["seed"], &recipe["steps"], &recipe["size"]), (&9.into(), &3.into(), &"64x64".into()));
+    assert_eq!((&recipe["seed"], &recipe["steps"], &recipe["size"]), (&9.into(), &3.into(), &"256x256".into()));
+    assert_eq!(recipe["enlarge"], 4);
     assert_eq!(recipe["model_sha256"].as_str().unwrap().len(), 64);
 
     let output = room.run(&["verify", "out.png", "--model", "model.safetensors", "--threads", "1"]);
@@ -108,7 +109,7 @@ fn a_picture_with_its_recipe() {
 #[test]
 fn a_picture_is_varied_and_painted_over() {
     let room = Room::new();
-    assert_eq!(room.generate(&["a red house", "-o", "first.png"]).status.code(), Some(0));
+    assert_eq!(room.generate(&["a red house", "--size", "64x64", "-o", "first.png"]).status.code(), Some(0));
     let vary = ["a red house", "--vary", "first.png", "--strength", "0.4", "--seed", "3", "-o", "second.png"];
     let output = room.generate(&vary);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -252,10 +253,10 @@ fn a_forged_picture_is_found() {
     let mut picture = formats::picture::read(&room.path("out.png")).unwrap();
     picture.pixels[1001] ^= 1;
     let text: Vec<(&str, &str)> = picture.text.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
-    formats::picture::write(&room.path("forged.png"), 64, 64, &picture.pixels, &text).unwrap();
+    formats::picture::write(&room.path("forged.png"), 256, 256, &picture.pixels, &text).unwrap();
     let output = room.run(&["verify", "forged.png", "--model", "model.safetensors"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("1 of 4096 pixels"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("1 of 65536 pixels"), "{}", stderr(&output));
 }
 
 #[test]
@@ -269,7 +270,8 @@ fn plans_and_descriptions() {
     };
     let (one, four) = (plan("1"), plan("4"));
     assert_eq!((&one["measured_now"], &four["measured_now"]), (&true.into(), &false.into()));
-    assert_eq!(one["evaluations"], 25);
+    // Twenty-five steps and the enlarger.
+    assert_eq!(one["evaluations"], 26);
     let flops = |plan: &Value| plan["flops"].as_f64().unwrap();
     assert!((flops(&four) / flops(&one) - 4.0).abs() <= 0.2);
     assert!(one["seconds"].as_f64().unwrap() > 0.0 && one["peak_memory_bytes"].as_u64().unwrap() > 1 << 20);

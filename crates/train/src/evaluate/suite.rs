@@ -226,7 +226,7 @@ fn questions(folder: &Path, side: usize, count: usize) -> Result<Vec<(String, Ve
         let ask = |i: usize| {
             let record = large.record(i).clone();
             let real = [large.pixels(i).to_vec(), small.pixels(i).to_vec()];
-            Question { caption: caption(&record, split), record, real }
+            Question { caption: caption(&record), record, real }
         };
         let held_out = !matches!(split, Split::Train | Split::HeldOutCaptions);
         let (several, single): (Vec<usize>, Vec<usize>) =
@@ -241,12 +241,11 @@ fn questions(folder: &Path, side: usize, count: usize) -> Result<Vec<(String, Ve
 }
 
 /// The caption that is asked: one that says style and colour if there is one.
-fn caption(record: &Record, split: Split) -> String {
-    let list = if split == Split::HeldOutCaptions { &record.held_out_captions } else { &record.captions };
+fn caption(record: &Record) -> String {
     let says = |caption: &&String| {
         caption.contains(&record.style) && record.colour.as_ref().is_none_or(|colour| caption.contains(colour))
     };
-    list.iter().find(says).or(list.first()).cloned().unwrap_or_default()
+    record.captions.iter().find(says).or(record.captions.first()).cloned().unwrap_or_default()
 }
 
 /// A single object's caption and what it says.
@@ -275,7 +274,7 @@ impl Bench {
             let Ok(dataset) = Dataset::open(folder, SMALL, split) else { continue };
             for record in dataset.records().iter().filter(|record| record.kind != Kind::Composed) {
                 entries.push(Entry {
-                    caption: caption(record, Split::Train),
+                    caption: caption(record),
                     object: record.concept.clone(),
                     look: (record.style.clone(), record.colour.clone()),
                 });
@@ -367,5 +366,36 @@ impl Bench {
             kernel_distance: kernel_distance(&vectors, &real),
             copies: share(pictures.iter().map(|p| is_copy(&p[1], (0..self.training.len()).map(small)))),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_that_were_kept_back_are_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("own");
+        std::fs::create_dir_all(&own).unwrap();
+        for name in ["one", "two", "three"] {
+            formats::picture::write(&own.join(format!("{name}.png")), 16, 16, &[200; 16 * 16 * 4], &[]).unwrap();
+            let captions: Vec<String> = (0..6).map(|i| format!("{name} in words {i}")).collect();
+            std::fs::write(own.join(format!("{name}.txt")), captions.join("\n")).unwrap();
+        }
+        let recipe = dir.path().join("recipe.toml");
+        let text = "name = 'own'\nsize = 16\n[splits]\ncaptions = 1.0\nstyles = 0.0\ncolours = 0.0\nconcepts = 0.0\n\
+                    [[source]]\nname = 'own'\nkind = 'folder'\npath = 'own'\n";
+        std::fs::write(&recipe, text).unwrap();
+        let folder = dir.path().join("data");
+        data::build(&recipe, &data::BuildOptions::default(), &folder, &mut |_| {}).unwrap();
+        let train = Dataset::open(&folder, 16, Split::Train).unwrap();
+        let groups = questions(&folder, 16, 10).unwrap();
+        let (_, asked) = groups.iter().find(|(name, _)| name == Split::HeldOutCaptions.name()).unwrap();
+        assert_eq!(asked.len(), 3);
+        for question in asked {
+            assert!(question.caption.contains("in words"), "{}", question.caption);
+            assert!(train.records().iter().all(|record| !record.captions.contains(&question.caption)));
+        }
     }
 }
