@@ -30,13 +30,18 @@ fn fill(count: usize, phase: usize, amplitude: f64, base: f64) -> Vec<f32> {
 fn parameters() -> Parameters {
     let mut parameters = Parameters::new();
     for (phase, spec) in jit::parameters(&CONFIG).into_iter().enumerate() {
-        let (amplitude, base) = if spec.init == Init::Ones { (0.2, 1.0) } else { (0.3, 0.0) };
+        // Weights of many inputs are smaller, as trained ones are: each layer keeps the size of what it gets.
+        let inputs = spec.shape[1..].iter().product::<usize>() as f64;
+        let (amplitude, base) = match spec.init {
+            Init::Ones => (0.2, 1.0),
+            _ => (0.3 * (32.0 / inputs).sqrt().min(1.0), 0.0),
+        };
         parameters.insert(&spec.name, &spec.shape, fill(spec.len(), phase, amplitude, base)).unwrap();
     }
     parameters
 }
 
-/// Relative error of both pictures in the Euclidean norm.
+/// Largest error relative to the largest value, over both pictures.
 fn error(isa: simd::Isa, precision: Precision) -> f64 {
     let cpu = kernels::Cpu::new(isa, 2);
     let golden: serde_json::Value = serde_json::from_str(include_str!("golden/jit.json")).unwrap();
@@ -62,9 +67,13 @@ fn error(isa: simd::Isa, precision: Precision) -> f64 {
         .collect();
     let found = executor.output("x_hat");
     assert_eq!(found.len(), expected.len());
-    let squares = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
-    let difference = squares(&mut found.iter().zip(&expected).map(|(f, e)| f64::from(*f) - e));
-    (difference / squares(&mut expected.iter().copied())).sqrt()
+    let largest = expected.iter().fold(0.0_f64, |largest, v| largest.max(v.abs()));
+    // `max` would hide a NaN.
+    found
+        .iter()
+        .zip(&expected)
+        .map(|(f, e)| (f64::from(*f) - e).abs() / largest)
+        .fold(0.0, |a, b| if b <= a { a } else { b })
 }
 
 #[test]
@@ -81,7 +90,6 @@ fn bf16_is_close() {
     for isa in simd::Isa::available().into_iter().filter(|isa| *isa >= simd::Isa::Avx512Bf16) {
         let error = error(isa, Precision::Bf16);
         println!("{isa}: {error:.2e}");
-        // Some forty roundings of 2⁻⁹ one after the other, through random weights that weaken none.
-        assert!(error <= 5e-2, "{isa}: {error}");
+        assert!(error <= 3e-2, "{isa}: {error}");
     }
 }

@@ -26,7 +26,9 @@ def fill(count, phase, amplitude, base=0.0):
 def declare(name, shape, base=0.0):
     global counter
     count = math.prod(shape)
-    values = fill(count, counter, 0.2 if base else 0.3, base)
+    # Weights of many inputs are smaller, as trained ones are: each layer keeps the size of what it gets.
+    amplitude = 0.2 if base else 0.3 * min(1.0, math.sqrt(32 / math.prod(shape[1:])))
+    values = fill(count, counter, amplitude, base)
     params[name] = [values[r * shape[1]:(r + 1) * shape[1]] for r in range(shape[0])] if len(shape) == 2 else values
     counter += 1
 
