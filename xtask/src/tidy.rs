@@ -17,7 +17,8 @@ const LAYERS: &[&[&str]] = &[
     &["text"],
     &["models"],
     &["engine", "data"],
-    &["train", "bench"],
+    &["train", "bench", "store"],
+    &["server"],
     &["cli"],
     &["xtask"],
 ];

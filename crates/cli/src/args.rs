@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::stable_diffusion::{self as sd, Tile, is_checkpoint};
-use engine::{EngineError, Options, PrecisionChoice, Preset, Request, Size, Start, store};
-use sampling::{Prediction, RandomSource};
+use engine::{DEFAULT_STRENGTH, EngineError, Options, Order, PrecisionChoice, PresetName, Request, Size, Start, store};
 
 /// Develops pictures from noise: generate, plan, train and verify on your own machine.
 #[derive(Debug, Parser)]
@@ -108,7 +107,7 @@ pub struct JobArgs {
     #[arg(long, value_name = "IMAGE")]
     pub vary: Option<PathBuf>,
     /// How far to go from the picture of --vary, 0.01 (hardly) to 1 (a new picture); takes as large a share of the steps.
-    #[arg(long, value_name = "X", default_value_t = 0.8, allow_negative_numbers = true, requires = "vary")]
+    #[arg(long, value_name = "X", default_value_t = DEFAULT_STRENGTH, allow_negative_numbers = true, requires = "vary")]
     pub strength: f32,
     /// With --vary: draw only where this picture is white and keep what lies under black.
     #[arg(long, value_name = "IMAGE", requires = "vary")]
@@ -155,18 +154,9 @@ pub struct StableDiffusionArgs {
 const STABLE_DIFFUSION: &str = "Stable Diffusion checkpoints";
 
 impl StableDiffusionArgs {
-    /// The first option that was given.
-    fn given(&self) -> Option<&'static str> {
-        let options = [
-            ("vae", self.vae.is_some()),
-            ("taesd", self.taesd.is_some()),
-            ("rng", self.rng.is_some()),
-            ("clip_skip", self.clip_skip.is_some()),
-            ("prediction", self.prediction.is_some()),
-            ("guidance_rescale", self.guidance_rescale.is_some()),
-            ("eta", self.eta.is_some()),
-            ("tile", self.tile.is_some()),
-        ];
+    /// The first option that was given and that names a file.
+    fn file_given(&self) -> Option<&'static str> {
+        let options = [("vae", self.vae.is_some()), ("taesd", self.taesd.is_some())];
         options.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
     }
 }
@@ -401,80 +391,51 @@ impl JobArgs {
         self.model != store::DEFAULT_MODEL && is_checkpoint(Path::new(&self.model))
     }
 
-    /// The engine's request; opens the picture to start from.
-    pub fn request(&self) -> Result<Request, EngineError> {
-        let preset = match self.preset {
-            PresetArg::Draft => Preset::Draft,
-            PresetArg::Standard => Preset::Standard,
-            PresetArg::Final => Preset::Final,
-            PresetArg::Turbo | PresetArg::Lcm | PresetArg::Lightning => return Err(only_stable_diffusion("preset")),
-        };
-        if let Some(field) = self.stable_diffusion.given() {
-            return Err(only_stable_diffusion(field));
-        }
-        let usual = Request::default();
-        let interval = self.guidance_interval.map(|interval| (interval.low, interval.high));
-        Ok(Request {
+    /// The job by names.
+    fn order(&self) -> Order {
+        let own = &self.stable_diffusion;
+        Order {
             prompt: self.prompt.clone(),
             negative: self.negative.clone(),
             seed: self.seed,
-            steps: self.steps.unwrap_or(preset.steps()),
-            guidance: self.guidance.unwrap_or(usual.guidance),
-            guidance_interval: interval.unwrap_or(usual.guidance_interval),
-            sampler: named("sampler", self.sampler.as_deref())?.unwrap_or(usual.sampler),
-            schedule: named("schedule", self.schedule.as_deref())?.unwrap_or(usual.schedule),
+            count: self.count,
+            preset: match self.preset {
+                PresetArg::Draft => PresetName::Draft,
+                PresetArg::Standard => PresetName::Standard,
+                PresetArg::Final => PresetName::Final,
+                PresetArg::Turbo => PresetName::Turbo,
+                PresetArg::Lcm => PresetName::Lcm,
+                PresetArg::Lightning => PresetName::Lightning,
+            },
+            steps: self.steps,
+            guidance: self.guidance,
+            guidance_interval: self.guidance_interval.map(|interval| (interval.low, interval.high)),
+            sampler: self.sampler.clone(),
+            schedule: self.schedule.clone(),
             size: self.size,
             enlarge: self.enlarge,
-            count: self.count,
-            start: self.start()?,
-        })
+            strength: Some(self.strength),
+            rng: own.rng.clone(),
+            clip_skip: own.clip_skip,
+            prediction: own.prediction.clone(),
+            guidance_rescale: own.guidance_rescale,
+            eta: own.eta,
+            tile: own.tile,
+        }
+    }
+
+    /// The engine's request; opens the picture to start from.
+    pub fn request(&self) -> Result<Request, EngineError> {
+        if let Some(field) = self.stable_diffusion.file_given() {
+            let message = "only Stable Diffusion checkpoints know this option".into();
+            return Err(EngineError::Field { field, message });
+        }
+        self.order().request(self.start()?)
     }
 
     /// The request for a Stable Diffusion checkpoint; opens the picture to start from.
     pub fn stable_diffusion_request(&self, previews: bool) -> Result<sd::Request, EngineError> {
-        use sampling::{SigmaSampler, SigmaSchedule};
-        if self.enlarge.is_some() {
-            let message = "pictures of Stable Diffusion checkpoints are not enlarged: give --size".into();
-            return Err(EngineError::Field { field: "enlarge", message });
-        }
-        let usual = sd::Request::default();
-        let few = |sampler| (4, 1.0, sampler, SigmaSchedule::Trailing);
-        let plain = |preset: Preset| (preset.steps(), usual.guidance, usual.sampler, usual.schedule);
-        let (steps, guidance, sampler, schedule) = match self.preset {
-            PresetArg::Draft => plain(Preset::Draft),
-            PresetArg::Standard => plain(Preset::Standard),
-            PresetArg::Final => plain(Preset::Final),
-            PresetArg::Turbo => few(SigmaSampler::EulerAncestral),
-            PresetArg::Lcm => few(SigmaSampler::Lcm),
-            PresetArg::Lightning => few(SigmaSampler::Euler),
-        };
-        let own = &self.stable_diffusion;
-        let interval = self.guidance_interval.map(|interval| (interval.low, interval.high));
-        let prediction = own.prediction.as_deref().map(|name| match name {
-            "v" => "v_prediction",
-            "flow" => "flow_prediction",
-            name => name,
-        });
-        Ok(sd::Request {
-            prompt: self.prompt.clone(),
-            negative: self.negative.clone(),
-            seed: self.seed,
-            steps: self.steps.unwrap_or(steps),
-            guidance: self.guidance.unwrap_or(guidance),
-            guidance_interval: interval.unwrap_or(usual.guidance_interval),
-            guidance_rescale: own.guidance_rescale.unwrap_or(usual.guidance_rescale),
-            sampler: named("sampler", self.sampler.as_deref())?.unwrap_or(sampler),
-            eta: own.eta,
-            schedule: named("schedule", self.schedule.as_deref())?.unwrap_or(schedule),
-            size: self.size,
-            count: self.count,
-            rng: named::<RandomSource>("rng", own.rng.as_deref())?.unwrap_or(usual.rng),
-            clip_skip: own.clip_skip,
-            prediction: named::<Prediction>("prediction", prediction)?,
-            tile: own.tile.unwrap_or(usual.tile),
-            start: self.start()?,
-            previews,
-        })
+        self.order().stable_diffusion_request(self.start()?, previews)
     }
 
     /// The picture to start from.
@@ -482,20 +443,6 @@ impl JobArgs {
         let open = |picture: &PathBuf| Start::open(picture, self.mask.as_deref(), self.strength);
         self.vary.as_ref().map(open).transpose()
     }
-}
-
-/// A value by its name; which names there are depends on the model, so it is asked after that is known.
-fn named<T: std::str::FromStr<Err = sampling::ParseError>>(
-    field: &'static str,
-    name: Option<&str>,
-) -> Result<Option<T>, EngineError> {
-    let parse =
-        |name: &str| name.parse().map_err(|error: T::Err| EngineError::Field { field, message: error.to_string() });
-    name.map(parse).transpose()
-}
-
-fn only_stable_diffusion(field: &'static str) -> EngineError {
-    EngineError::Field { field, message: "only Stable Diffusion checkpoints know this option".into() }
 }
 
 impl RunArgs {

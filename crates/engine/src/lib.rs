@@ -15,6 +15,7 @@ mod event;
 mod generate;
 pub mod model;
 mod options;
+mod order;
 mod pixels;
 mod plan;
 mod rates;
@@ -32,12 +33,13 @@ pub use event::{CancelToken, Event, Preview};
 pub use generate::{Engine, Image};
 pub use model::{Model, ModelInfo};
 pub use options::{MAX_THREADS, Options, PrecisionChoice, physical_cores, precision_name};
+pub use order::{DEFAULT_STRENGTH, Kind, Order, PresetName};
 pub use pixels::to_pixels;
 pub use plan::{Plan, plan};
 pub use rates::process_memory;
 pub use recipe::{PictureRecipe, RECIPE_VERSION, Recipe};
 pub use request::{
-    Frame, MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_BYTES, MAX_SIDE, MAX_STEPS, MIN_SIDE, Preset, Request, Size,
+    Frame, MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_BYTES, MAX_SIDE, MAX_STEPS, MIN_SIDE, Preset, Request, Size, TURBO_STEPS,
 };
 pub use start::{Origin, Start};
 pub use verify::{Verification, verify};

@@ -1,0 +1,116 @@
+//! What a server keeps: jobs, pictures, projects, keys and settings, in one folder.
+//!
+//! ```text
+//! DATA/calotype.sqlite     jobs, asset rows, projects, keys, settings (SQLite, write-ahead log)
+//! DATA/assets/ab/abcd….png pictures, each named by the SHA-256 of its bytes
+//! DATA/lock                held by the one process that uses the folder
+//! ```
+//! A file is written beside its place, synced and renamed before its row exists, so a row always has its file; files without
+//! a row, which a kill can leave, are swept when the folder is opened. Opening also puts jobs that were running back into the
+//! queue, at most [`MAX_ATTEMPTS`] times. Times are milliseconds since 1970.
+
+#![forbid(unsafe_code)]
+
+mod assets;
+mod error;
+mod files;
+mod jobs;
+mod keys;
+mod projects;
+mod schema;
+mod settings;
+mod usage;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::Connection;
+
+pub use assets::{
+    Asset, AssetChange, AssetFilter, AssetKind, MAX_RATING, MAX_TAG_BYTES, MAX_TAGS, NewAsset, Page, Sort,
+};
+pub use error::StoreError;
+pub use jobs::{End, Job, JobFilter, MAX_ATTEMPTS, MAX_WAITING, MAX_WAITING_BATCH, NewJob, Priority, State, Submitted};
+pub use keys::{Key, MIN_KEY_BYTES};
+pub use projects::{DEFAULT_PROJECT, Project};
+pub use usage::Usage;
+
+/// The open folder. Methods block on the disk; asynchronous callers use a thread for them.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    connection: Mutex<Connection>,
+    /// Held while a file and its row come or go together.
+    files: Mutex<()>,
+    /// The lock lives as long as the file is open.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens a folder, made if missing; brings its tables up to date and mends what a kill left.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StoreError::Folder { path, source }
+        };
+        std::fs::create_dir_all(folder.join(files::ASSETS)).map_err(failed(folder))?;
+        let lock = folder.join("lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&lock).map_err(failed(&lock))?;
+        file.try_lock().map_err(|error| match error {
+            std::fs::TryLockError::WouldBlock => StoreError::InUse { path: folder.to_owned() },
+            std::fs::TryLockError::Error(source) => StoreError::Folder { path: lock.clone(), source },
+        })?;
+        let mut connection = Connection::open(folder.join("calotype.sqlite"))?;
+        schema::prepare(&mut connection)?;
+        let store =
+            Self { folder: folder.to_owned(), connection: Mutex::new(connection), files: Mutex::new(()), _lock: file };
+        store.requeue_running()?;
+        store.sweep()?;
+        Ok(store)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A panic while the lock was held left no transaction open: dropping one rolls it back.
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A new id: sortable by time, not to be guessed, letters and digits only.
+pub fn new_id() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        assert!(matches!(Store::open(folder.path()), Err(StoreError::InUse { .. })));
+        drop(store);
+        Store::open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn ids_differ_and_sort() {
+        let ids: Vec<String> = (0..100).map(|_| new_id()).collect();
+        let mut sorted = ids.clone();
+        sorted.sort();
+        sorted.dedup();
+        assert_eq!(ids, sorted);
+    }
+}
