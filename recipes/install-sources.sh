@@ -24,6 +24,21 @@ npm install --prefix . --ignore-scripts --no-audit --no-fund \
   @iconify-json/ph@1.2.2 \
   @iconify-json/tabler@1.2.41 \
   @iconify-json/lucide@1.2.137 \
+  @iconify-json/emojione-monotone@1.2.1 \
+  @iconify-json/streamline-color@1.2.2 \
+  @iconify-json/streamline-plump-color@1.2.2 \
+  @iconify-json/streamline-flex-color@1.2.2 \
+  @iconify-json/streamline-sharp-color@1.2.2 \
+  @iconify-json/streamline-ultimate-color@1.2.2 \
+  @iconify-json/streamline-cyber-color@1.2.2 \
+  @iconify-json/streamline-freehand-color@1.2.2 \
+  @iconify-json/streamline-stickies-color@1.2.2 \
+  @iconify-json/icon-park@1.2.4 \
+  @iconify-json/marketeq@1.2.2 \
+  @iconify-json/solar@1.2.13 \
+  @iconify-json/pinhead@1.2.28 \
+  @iconify-json/temaki@1.2.6 \
+  @iconify-json/healthicons@1.2.13 \
   emojibase-data@17.0.0
 
 if [ ! -d openclipart/usr/share/openclipart/svg ]; then

@@ -74,6 +74,8 @@ pub(crate) struct Labels {
     concepts: BTreeMap<String, String>,
     /// Words of all labels and tags: plain English for things.
     vocabulary: BTreeSet<String>,
+    /// Further words that names of icons may have.
+    icon_words: BTreeSet<String>,
 }
 
 /// Natural names that the label data lacks.
@@ -295,6 +297,11 @@ impl Labels {
         }
     }
 
+    /// Lets names of icons have further words.
+    pub(crate) fn add_icon_words(&mut self, words: &[String]) {
+        self.icon_words.extend(words.iter().cloned());
+    }
+
     /// Names by code points ("1f436", "1F3C3-200D-2642-FE0F").
     pub(crate) fn by_code(&self, code: &str) -> Option<&Names> {
         self.by_code.get(&normal_code(code))
@@ -322,6 +329,11 @@ impl Labels {
             || has(&format!("{word}s"))
             || word.strip_suffix("es").is_some_and(has)
             || word.strip_suffix('s').is_some_and(has)
+    }
+
+    /// Whether a word in the name of an icon is plain English for things.
+    pub(crate) fn knows_of_icons(&self, word: &str) -> bool {
+        self.knows(word) || self.icon_words.contains(word)
     }
 
     /// Keywords of the emoji that shows `noun`, if there is one.

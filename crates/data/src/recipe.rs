@@ -56,6 +56,9 @@ pub(crate) struct Package {
     pub(crate) package: String,
     /// Its folder, relative to the sources folder.
     pub(crate) path: PathBuf,
+    /// Further words that names of icons may have.
+    #[serde(default)]
+    pub(crate) words: Vec<String>,
 }
 
 /// Shares of sampling mass by kind and by style; what is not named keeps its natural share.
@@ -150,6 +153,12 @@ pub(crate) struct Source {
     /// Endings of names that select another style (`"-fill" = "silhouette"`); an empty style leaves them out.
     #[serde(default)]
     pub(crate) suffixes: BTreeMap<String, String>,
+    /// Beginnings of names that are folders rather than things (`"fruit-"`); they are left out of the names.
+    #[serde(default)]
+    pub(crate) prefixes: Vec<String>,
+    /// Whether numbers at the ends of names tell drawings apart; otherwise they are sizes of one drawing.
+    #[serde(default)]
+    pub(crate) numbered: bool,
     /// Words in names that leave a picture out.
     #[serde(default)]
     pub(crate) skip_words: Vec<String>,

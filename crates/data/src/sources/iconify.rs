@@ -105,11 +105,13 @@ pub(crate) fn icons(source: &Source, path: &Path, labels: &Labels) -> Result<Vec
             Some((head, tail)) if tail.parse::<u32>().is_ok() => (head, tail.parse().unwrap_or(0)),
             _ => (plain, 0),
         };
+        let prefix = source.prefixes.iter().filter(|p| plain.starts_with(p.as_str())).max_by_key(|p| p.len());
+        let plain = prefix.and_then(|p| plain.strip_prefix(p.as_str())).unwrap_or(plain);
         if plain.split('-').any(|word| source.skip_words.iter().any(|skip| skip == word)) {
             continue;
         }
         // Words that no emoji uses are mostly jargon of user interfaces.
-        if !plain.split('-').all(|word| labels.knows(word)) {
+        if !plain.split('-').all(|word| labels.knows_of_icons(word)) {
             continue;
         }
         let Some(names) = labels::icon(labels, plain, "icons") else { continue };
@@ -117,11 +119,39 @@ pub(crate) fn icons(source: &Source, path: &Path, labels: &Labels) -> Result<Vec
         base.mono = icon.body.contains("currentColor");
         base.duotone = name.ends_with("-duotone");
         base.style.clone_from(&style);
-        let key = (plain.to_owned(), format!("{style}{}", base.duotone));
+        let drawing = if source.numbered { name } else { plain };
+        let key = (drawing.to_owned(), format!("{style}{}", base.duotone));
         match found.get(&key) {
             Some((size, _)) if *size >= number => {}
             _ => drop(found.insert(key, (number, base))),
         }
     }
     Ok(found.into_values().map(|(_, base)| base).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_folders_and_sizes_but_not_drawings() {
+        let folder = tempfile::tempdir().expect("folder");
+        let icon = |name: &str| format!(r#""{name}": {{ "body": "<path d='M0 0h9v9z'/>" }}"#);
+        let names = ["fruit-acorn", "acorn-16", "acorn-24", "acorn-flow", "jargon"].map(icon);
+        fs::write(folder.path().join("icons.json"), format!(r#"{{ "icons": {{ {} }} }}"#, names.join(",")))
+            .expect("file");
+        let mut labels = Labels::default();
+        labels.add_icon_words(&["acorn".to_owned(), "flow".to_owned()]);
+        let list = |more: &str| {
+            let text = format!(
+                "name = 'x'\nkind = 'iconify-icons'\npath = 'x'\nprefixes = ['fruit-']\nskip_words = ['flow']\n{more}"
+            );
+            let source: Source = toml::from_str(&text).expect("source");
+            let bases = icons(&source, folder.path(), &labels).expect("icons");
+            assert!(bases.iter().all(|b| b.names.noun == "acorn"));
+            bases.into_iter().map(|b| b.id).collect::<Vec<_>>()
+        };
+        assert_eq!(list(""), ["acorn-24"]);
+        assert_eq!(list("numbered = true"), ["acorn-16", "acorn-24", "fruit-acorn"]);
+    }
 }

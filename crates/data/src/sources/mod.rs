@@ -106,6 +106,7 @@ pub(crate) fn list(
             return Err(missing("labels", &package.package, &path));
         }
         labels = Labels::read(&path)?;
+        labels.add_icon_words(&package.words);
     }
     let mut paths = Vec::new();
     for source in &recipe.sources {
