@@ -36,7 +36,9 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(&args, &reporter),
         Command::Eval(args) => commands::eval::run(&args, &reporter),
         Command::Bench(args) => commands::bench::run(&args, &reporter),
+        Command::Serve(args) => commands::serve::run(&args, &reporter),
         Command::Verify(args) => commands::verify::run(&args, &reporter),
+        Command::Worker(args) => commands::serve::work(&args).map_err(Into::into),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,6 +59,8 @@ fn is_json(command: &Command) -> bool {
         Command::Train(args) => args.json,
         Command::Eval(args) => args.run.json,
         Command::Bench(args) => args.json,
+        Command::Serve(args) => args.run.json,
         Command::Verify(args) => args.json,
+        Command::Worker(_) => false,
     }
 }

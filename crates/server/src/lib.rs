@@ -1,1 +1,125 @@
-//! `calotype serve`: HTTP interfaces over a durable queue; the engine works in a process of its own.
+//! `calotype serve`: standard HTTP interfaces over one durable queue; the engine works in a process of its own.
+//!
+//! ```text
+//! native, OpenAI, A1111, MCP ─► submit ─► store ─► queue ─► worker process (engine) ─► store
+//!                                                    └─► news (progress, preview, asset, done) ─► whoever listens
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod app;
+mod config;
+mod error;
+mod extract;
+mod live;
+mod metrics;
+mod models;
+mod native;
+mod openai;
+mod picture;
+mod planner;
+mod queue;
+mod router;
+mod security;
+mod settings;
+pub mod worker;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use store::{MIN_KEY_BYTES, Store};
+use tokio::net::TcpListener;
+
+pub use config::{DEFAULT_PORT, ServeConfig, default_data_folder};
+pub use error::ServeError;
+pub use worker::process::WorkerCommand;
+
+use app::App;
+use planner::Planner;
+use queue::Queue;
+use security::{Guard, key_digest};
+
+/// A server that listens and does not answer yet.
+pub struct Server {
+    app: Arc<App>,
+    listener: TcpListener,
+    config: ServeConfig,
+}
+
+impl Server {
+    /// Opens the data folder and the address.
+    pub async fn bind(config: ServeConfig) -> Result<Self, ServeError> {
+        let address = config.address()?;
+        let store = Arc::new(Store::open(&config.data)?);
+        let mut keys: Vec<(String, [u8; 32])> = store.keys()?.into_iter().map(|key| (key.id, key.sha256)).collect();
+        if let Some(key) = &config.environment_key {
+            if key.len() < MIN_KEY_BYTES {
+                let message = format!("has {} bytes; at least {MIN_KEY_BYTES} are needed", key.len());
+                return Err(ServeError::Field { field: "CALOTYPE_KEY", message });
+            }
+            keys.push(("environment".into(), key_digest(key)));
+        }
+        let needs_key = config.require_key || !address.is_loopback();
+        if needs_key && keys.is_empty() {
+            return Err(ServeError::NeedsKey { host: config.host.clone() });
+        }
+        let models = Arc::new(models::Models::new(&config.models_folder()));
+        let listener = TcpListener::bind(SocketAddr::new(address, config.port))
+            .await
+            .map_err(|source| ServeError::Listen { address: format!("{}:{}", config.host, config.port), source })?;
+        let app = Arc::new(App {
+            queue: Arc::new(Queue::new(store.clone(), models.clone())),
+            store,
+            models,
+            planner: Planner::new(config.worker.clone()),
+            guard: Guard::new(&config, keys, needs_key),
+            metrics: metrics::Metrics::default(),
+        });
+        Ok(Self { app, listener, config })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> Result<SocketAddr, ServeError> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Serves until `stop` is done; then no job is begun any more, the running one may end within the grace time or waits for
+    /// the next start, and open connections are closed.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
+        let Self { app, listener, config } = self;
+        let queue = tokio::spawn(app.queue.clone().run(config.worker.clone(), config.grace));
+        let service = router::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+            stop.await;
+            app.queue.stop();
+            let _ = queue.await;
+            let _ = end.send(());
+        });
+        tokio::select! {
+            result = server => Ok(result?),
+            // Answers get a moment to go out; streams without end are cut.
+            () = async {
+                let _ = ended.await;
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            } => Ok(()),
+        }
+    }
+}
+
+/// Makes a key under a name and keeps its digest; the key is told this once.
+pub fn add_key(data: &std::path::Path, name: &str) -> Result<String, ServeError> {
+    let key = security::new_key();
+    Store::open(data)?.add_key(name, key_digest(&key))?;
+    Ok(key)
+}
+
+/// Names of the keys.
+pub fn key_names(data: &std::path::Path) -> Result<Vec<String>, ServeError> {
+    Ok(Store::open(data)?.keys()?.into_iter().map(|key| key.name).collect())
+}
+
+/// Forgets the key of a name.
+pub fn remove_key(data: &std::path::Path, name: &str) -> Result<(), ServeError> {
+    Ok(Store::open(data)?.remove_key(name)?)
+}

@@ -1,0 +1,320 @@
+//! What every handler shares, and the one way to queue jobs that all interfaces take.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use engine::Order;
+use sha2::{Digest, Sha256};
+use store::{Asset, AssetKind, Job, NewAsset, NewJob, Priority, State, Store, Submitted};
+
+use crate::error::ApiError;
+use crate::live::Happening;
+use crate::metrics::Metrics;
+use crate::models::Models;
+use crate::picture;
+use crate::planner::Planner;
+use crate::queue::Queue;
+use crate::security::Guard;
+use crate::settings::Settings;
+
+/// Longest side of a picture that is drawn for a client, pixels.
+pub const MAX_SIDE: u32 = 2048;
+/// Most pictures of one submission.
+pub const MAX_PICTURES: u32 = 1024;
+/// Longest idempotency key in bytes.
+pub const MAX_IDEMPOTENCY_KEY: usize = 200;
+
+/// What every handler shares.
+pub struct App {
+    /// Jobs and pictures.
+    pub store: Arc<Store>,
+    /// The queue.
+    pub queue: Arc<Queue>,
+    /// Models.
+    pub models: Arc<Models>,
+    /// Predictions.
+    pub planner: Planner,
+    /// Who may come in.
+    pub guard: Guard,
+    /// Counts of requests.
+    pub metrics: Metrics,
+}
+
+/// Who asks: the id of a key, or `local`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner(pub String);
+
+/// A job before it is queued.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The job by names.
+    pub order: Order,
+    /// Name of the model.
+    pub model: String,
+    /// Id of the project.
+    pub project: String,
+    /// The interface it came through.
+    pub source: &'static str,
+    /// Who comes first.
+    pub priority: Priority,
+    /// Asset to start from.
+    pub start: Option<String>,
+    /// Asset that is white where to draw.
+    pub mask: Option<String>,
+    /// What jobs that are queued together share.
+    pub batch: Option<String>,
+    /// What it is called inside the batch, as JSON.
+    pub label: Option<String>,
+}
+
+/// A submission's key: same key, same jobs.
+#[derive(Debug, Clone)]
+pub struct Once {
+    /// The client's key.
+    pub key: String,
+    /// What was asked for.
+    pub fingerprint: String,
+}
+
+impl Once {
+    /// The key of the header `Idempotency-Key`, if there is one.
+    pub fn from_header(headers: &axum::http::HeaderMap, path: &str, body: &[u8]) -> Result<Option<Self>, ApiError> {
+        let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+        let key = key.to_str().ok().filter(|key| (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()));
+        let Some(key) = key else {
+            let message = format!("must be 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters");
+            return Err(ApiError::field("Idempotency-Key", message));
+        };
+        let digest = Sha256::new().chain_update(path).chain_update([0]).chain_update(body).finalize();
+        let fingerprint = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Some(Self { key: key.to_owned(), fingerprint }))
+    }
+}
+
+impl App {
+    /// Runs what blocks, such as everything of the store, on a thread for it.
+    pub async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let app = self.clone();
+        tokio::task::spawn_blocking(move || work(&app)).await.map_err(ApiError::internal)?
+    }
+
+    /// Checks a job as far as it can be checked without drawing. Blocks.
+    pub fn check(&self, draft: &Draft) -> Result<(), ApiError> {
+        let model = self.models.find(&draft.model)?;
+        let (size, _) = model.kind.check(&draft.order)?;
+        for side in [size.width, size.height] {
+            if side > MAX_SIDE {
+                return Err(ApiError::field("size", format!("{size}: sides are at most {MAX_SIDE} pixels here")));
+            }
+        }
+        self.store.project(&draft.project).map_err(|error| ApiError::field("project", error.to_string()))?;
+        let asset = |field: &str, id: &Option<String>| match id {
+            None => Ok(None),
+            Some(id) => self.store.asset(id).map(Some).map_err(|error| ApiError::field(field, error.to_string())),
+        };
+        let (start, mask) = (asset("start", &draft.start)?, asset("mask", &draft.mask)?);
+        match (start, mask) {
+            (None, Some(_)) => Err(ApiError::field("mask", "needs a picture to start from (start)")),
+            (Some(start), Some(mask)) if (start.width, start.height) != (mask.width, mask.height) => {
+                let message = format!(
+                    "has {}x{} pixels, the picture to start from {}x{}",
+                    mask.width, mask.height, start.width, start.height
+                );
+                Err(ApiError::field("mask", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Queues jobs, all or none.
+    pub async fn submit(
+        self: &Arc<Self>,
+        owner: &Owner,
+        once: Option<Once>,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<Job>, ApiError> {
+        if self.queue.is_stopping() {
+            return Err(ApiError::stopping());
+        }
+        let owner = owner.0.clone();
+        let jobs = self
+            .blocking(move |app| {
+                let mut planned = Vec::with_capacity(drafts.len());
+                let mut jobs = Vec::with_capacity(drafts.len());
+                for draft in drafts {
+                    app.check(&draft)?;
+                    let plan =
+                        app.models.find(&draft.model).ok().and_then(|model| app.planner.kept(&model, &draft.order));
+                    planned.push(plan.and_then(|plan| plan["seconds"].as_f64()));
+                    let work = serde_json::to_string(&draft.order).map_err(ApiError::internal)?;
+                    jobs.push(NewJob {
+                        project: draft.project,
+                        source: draft.source,
+                        priority: draft.priority,
+                        model: draft.model,
+                        work,
+                        images: draft.order.count,
+                        start: draft.start,
+                        mask: draft.mask,
+                        batch: draft.batch,
+                        label: draft.label,
+                        planned_seconds: planned.last().copied().flatten(),
+                    });
+                }
+                let (key, print) = once.map_or((None, String::new()), |once| (Some(once.key), once.fingerprint));
+                match app.store.submit(&owner, key.as_deref(), &print, &jobs)? {
+                    Submitted::New(jobs) => Ok((jobs, true)),
+                    Submitted::Known(jobs) => Ok((jobs, false)),
+                    Submitted::KeyReused => Err(ApiError::status(
+                        axum::http::StatusCode::UNPROCESSABLE_ENTITY,
+                        "key_reused",
+                        "Idempotency-Key: another request was sent with this key",
+                    )),
+                    Submitted::Full { waiting } => Err(ApiError::full(waiting)),
+                }
+            })
+            .await?;
+        let (jobs, is_new) = jobs;
+        if is_new {
+            self.queue.wake();
+            for job in &jobs {
+                self.queue.live.tell(Happening::Changed(Arc::new(job.clone())));
+                if job.planned_seconds.is_none() {
+                    self.clone().plan_later(job);
+                }
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// Predicts a queued job when it can be done without disturbing one that is drawn.
+    fn plan_later(self: Arc<Self>, job: &Job) {
+        let (id, name, work) = (job.id.clone(), job.model.clone(), job.work.clone());
+        tokio::spawn(async move {
+            let order: Order = serde_json::from_str(&work).ok()?;
+            let model = self.blocking(move |app| app.models.find(&name)).await.ok()?;
+            let plan = self.planner.plan(&model, &order).await.ok()?;
+            let seconds = plan["seconds"].as_f64()?;
+            self.blocking(move |app| Ok(app.store.set_planned(&id, seconds)?)).await.ok()
+        });
+    }
+
+    /// Waits until a job is over. Give a listener that began before the job was queued.
+    pub async fn wait(
+        self: &Arc<Self>,
+        id: &str,
+        listener: &mut tokio::sync::broadcast::Receiver<Happening>,
+        mut on_news: impl FnMut(&Happening),
+    ) -> Result<Job, ApiError> {
+        use tokio::sync::broadcast::error::RecvError;
+        loop {
+            match listener.recv().await {
+                Ok(happening) if happening.job() == id => {
+                    on_news(&happening);
+                    if let Happening::Over(job) = happening {
+                        return Ok(Arc::unwrap_or_clone(job));
+                    }
+                }
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => {
+                    let own = id.to_owned();
+                    let job = self.blocking(move |app| Ok(app.store.job(&own)?)).await?;
+                    if job.state.is_over() {
+                        return Ok(job);
+                    }
+                }
+                Err(RecvError::Closed) => return Err(ApiError::stopping()),
+            }
+        }
+    }
+
+    /// The pictures of a job that is over, or why there are none.
+    pub async fn pictures(self: &Arc<Self>, job: &Job) -> Result<Vec<(Asset, Bytes)>, ApiError> {
+        match job.state {
+            State::Failed => {
+                return Err(ApiError::status(
+                    axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+                    "failed",
+                    job.error.clone().unwrap_or_else(|| "the job failed".into()),
+                ));
+            }
+            State::Cancelled if self.queue.is_stopping() => return Err(ApiError::stopping()),
+            _ => {}
+        }
+        let id = job.id.clone();
+        self.blocking(move |app| {
+            let assets = app.store.job_assets(&id)?;
+            let read =
+                |asset: Asset| Ok((app.store.asset_bytes(&asset)?.into(), asset)).map(|(bytes, asset)| (asset, bytes));
+            assets.into_iter().map(read).collect()
+        })
+        .await
+    }
+
+    /// Keeps a picture that a client gave, as a PNG file without anything else that was in it. Blocks.
+    pub fn keep_upload(&self, field: &str, bytes: &[u8], project: &str) -> Result<Asset, ApiError> {
+        let image = picture::decode(field, bytes)?;
+        self.keep_picture(&picture::png(&image)?, image.dimensions(), project)
+    }
+
+    /// Keeps a picture that was made from what a client gave. Blocks.
+    pub fn keep_picture(&self, png: &[u8], (width, height): (u32, u32), project: &str) -> Result<Asset, ApiError> {
+        let new = NewAsset {
+            kind: AssetKind::Upload,
+            width,
+            height,
+            project: project.to_owned(),
+            job: None,
+            parent: None,
+            prompt: String::new(),
+            model: String::new(),
+            seed: None,
+            recipe: None,
+            seconds: None,
+            dhash: None,
+        };
+        Ok(self.store.add_asset(&new, png)?)
+    }
+
+    /// Settings of the user. Blocks.
+    pub fn settings(&self) -> Result<Settings, ApiError> {
+        Settings::load(&self.store)
+    }
+}
+
+/// Cancels a job when its client goes away before it is over.
+pub struct CancelOnDrop {
+    app: Arc<App>,
+    job: Option<String>,
+}
+
+impl CancelOnDrop {
+    /// Watches over a job.
+    pub fn new(app: &Arc<App>, job: &str) -> Self {
+        Self { app: app.clone(), job: Some(job.to_owned()) }
+    }
+
+    /// The job is over.
+    pub fn defuse(mut self) {
+        self.job = None;
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(job) = self.job.take() {
+            let app = self.app.clone();
+            tokio::spawn(async move {
+                let _ = app.queue.cancel(&job).await;
+            });
+        }
+    }
+}
+
+/// A seed that nobody chose. Below 2^32, which every client can say.
+pub fn random_seed() -> u64 {
+    u64::from(uuid::Uuid::new_v4().as_fields().0)
+}
