@@ -11,7 +11,7 @@ use graph::{Executor, Graph, PackedParameters, Precision};
 use kernels::Cpu;
 use models::jit::{self, Geometry};
 use sampling::noise::{NoiseAddress, Purpose, fill_normal};
-use sampling::{Guidance, combine, sample};
+use sampling::{Guidance, Sampler, combine, sample};
 use text::TextEncoder;
 
 use crate::event::{CancelToken, Event, Preview};
@@ -84,6 +84,14 @@ struct Conditions {
     pooled: Vec<f32>,
 }
 
+/// Where on its way a state is.
+#[derive(Clone, Copy)]
+struct Moment {
+    t: f32,
+    /// Length of the step that the network is told.
+    step: f32,
+}
+
 /// A request on its way.
 struct Job<'a> {
     request: &'a Request,
@@ -91,6 +99,8 @@ struct Job<'a> {
     conditions: Conditions,
     /// The times that the sampler visits.
     times: Vec<f32>,
+    /// Whether each step is one prediction for its length.
+    turbo: bool,
     start: Option<Fitted>,
 }
 
@@ -175,6 +185,7 @@ impl Engine {
     ) -> Result<Vec<Image>, EngineError> {
         let begin = Instant::now();
         request.validate()?;
+        let turbo = request.is_turbo(&self.info)?;
         let frame = request.frame(self.info.config.patch, self.info.image_size)?;
         let size = frame.drawn;
         self.requests += 1;
@@ -184,6 +195,7 @@ impl Engine {
             frame,
             conditions,
             times: request.times(),
+            turbo,
             start: request.start.as_ref().map(|s| s.fit(size)),
         };
         // What is kept of a picture keeps its own bytes at the size of the result.
@@ -259,7 +271,7 @@ impl Engine {
         on_event: &mut dyn FnMut(Event<'_>),
         cancel: &CancelToken,
     ) -> Result<Vec<f32>, EngineError> {
-        let Job { request, frame, conditions, times, start } = job;
+        let Job { request, frame, conditions, times, turbo, start } = job;
         let size = frame.drawn;
         let values = (size.width * size.height) as usize * self.info.config.channels;
         let mut noise = vec![0.0; group * values];
@@ -272,16 +284,22 @@ impl Engine {
                 start.mix(noise);
             }
         }
-        let guidance = request.guidance();
+        let guidance = if *turbo { Guidance { scale: 1.0, ..request.guidance() } } else { request.guidance() };
+        // The length of the step that begins at `t`, as a network is told that has learned to take it whole.
+        let length = |t: f32| match times.iter().position(|&time| time == t) {
+            Some(i) if *turbo => t - times[i + 1],
+            _ => 0.0,
+        };
         sample(
-            request.sampler,
+            if *turbo { Sampler::Euler } else { request.sampler },
             times,
             noise,
             &mut |z, t| {
                 if cancel.is_cancelled() {
                     return Err(EngineError::Cancelled);
                 }
-                let mut prediction = self.predict(size, conditions, group, guidance, z, t)?;
+                let moment = Moment { t, step: length(t) };
+                let mut prediction = self.predict(size, conditions, group, guidance, z, moment)?;
                 if let Some(start) = start {
                     prediction.chunks_exact_mut(values).for_each(|prediction| start.keep(prediction));
                 }
@@ -302,7 +320,7 @@ impl Engine {
         )
     }
 
-    /// The guided prediction for a group of states z `[group, H, W, 4]` at time `t`.
+    /// The guided prediction for a group of states z `[group, H, W, 4]`.
     fn predict(
         &mut self,
         size: Size,
@@ -310,7 +328,7 @@ impl Engine {
         group: usize,
         guidance: Guidance,
         z: &[f32],
-        t: f32,
+        Moment { t, step }: Moment,
     ) -> Result<Vec<f32>, EngineError> {
         let sides = if guidance.is_guided(t) { 2 } else { 1 };
         let geometry = Geometry {
@@ -319,12 +337,16 @@ impl Engine {
             width: size.width as usize,
             text_tokens: conditions.tokens,
         };
+        let tells_step = self.info.config.step_length;
         let planned = self.planned(geometry)?;
         let executor = &mut planned.executor;
         for side in executor.input_mut("z")?.chunks_exact_mut(z.len()) {
             side.copy_from_slice(z);
         }
         executor.input_mut("t")?.fill(t);
+        if tells_step {
+            executor.input_mut("step")?.fill(step);
+        }
         if planned.conditions != conditions.id {
             for (name, source) in [
                 ("text", &conditions.states),
@@ -377,6 +399,7 @@ impl Engine {
             schedule: request.schedule,
             size: job.frame.size(),
             enlarge: job.frame.enlarge,
+            turbo: job.turbo,
             enlarger_sha256: self.enlarger.as_ref().filter(|_| job.frame.enlarge > 1).map(|(_, sha256)| sha256.clone()),
             start: job.start.as_ref().map(Fitted::origin),
             model: self.info.name.clone(),

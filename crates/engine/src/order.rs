@@ -278,7 +278,7 @@ mod tests {
         for (name, text) in [
             ("sampler", r#"{"sampler": "x"}"#),
             ("schedule", r#"{"schedule": "shifted:99"}"#),
-            ("preset", r#"{"preset": "turbo"}"#),
+            ("preset", r#"{"preset": "lcm"}"#),
             ("clip_skip", r#"{"clip_skip": 2}"#),
             ("steps", r#"{"steps": 201}"#),
             ("guidance", r#"{"guidance": 1e308}"#),

@@ -2,6 +2,7 @@
 
 use graph::cost::Cost;
 use models::jit::Geometry;
+use sampling::Sampler;
 use serde::Serialize;
 
 use crate::enlarge::{self, Enlarger};
@@ -102,8 +103,10 @@ fn price(request: &Request, model: &Model, frame: Frame, tokens: usize, rates: &
     let together = pictures_together(config, size, request.count);
     let times = request.times();
     let guidance = request.guidance();
-    let evaluations = request.sampler.evaluation_times(&times);
-    let guided = evaluations.iter().filter(|t| guidance.is_guided(**t)).count();
+    let turbo = request.is_turbo(&model.info)?;
+    let sampler = if turbo { Sampler::Euler } else { request.sampler };
+    let evaluations = sampler.evaluation_times(&times);
+    let guided = evaluations.iter().filter(|t| !turbo && guidance.is_guided(**t)).count();
     let patches = (size.width as usize / config.patch) * (size.height as usize / config.patch);
     let count = request.count as usize;
     let pixels = u64::from(size.width * size.height);

@@ -42,6 +42,9 @@ pub struct Recipe {
     /// SHA-256 of the enlarger's file, if it was enlarged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enlarger_sha256: Option<String>,
+    /// Whether it was drawn in few steps that the model has learned to take.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub turbo: bool,
     /// The picture it was developed from, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Origin>,
@@ -59,6 +62,10 @@ pub struct Recipe {
 
 fn once() -> u32 {
     1
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What every kind of recipe can say.
@@ -86,6 +93,7 @@ impl Recipe {
             enlarge: Some(self.enlarge),
             count: 1,
             start: None,
+            turbo: Some(self.turbo),
         }
     }
 
@@ -118,9 +126,9 @@ impl PictureRecipe for Recipe {
             "\nSteps: {}, Sampler: {}, Schedule type: {}, CFG scale: {}, Seed: {}, Size: {}, {strength}Model hash: {}, \
              Model: {}, Version: Calotype {}",
             self.steps,
-            self.sampler,
+            if self.turbo { Sampler::Euler } else { self.sampler },
             self.schedule,
-            self.guidance,
+            if self.turbo { 1.0 } else { self.guidance },
             self.seed,
             self.size,
             self.model_sha256.get(..10).unwrap_or(""),
@@ -150,6 +158,7 @@ mod tests {
             size: Size { width: 128, height: 64 },
             enlarge: 1,
             enlarger_sha256: None,
+            turbo: false,
             start: None,
             model: "tiny".into(),
             model_sha256: "ab".repeat(32),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use sampling::{Guidance, Sampler, Schedule};
 use serde::{Deserialize, Serialize};
 
-use crate::{EngineError, Start, built_in};
+use crate::{EngineError, ModelInfo, Start, built_in};
 
 /// Longest prompt in bytes, before tokenising.
 pub const MAX_PROMPT_BYTES: usize = 32 * 1024;
@@ -16,6 +16,8 @@ pub const MAX_STEPS: u32 = 200;
 pub const MAX_GUIDANCE: f32 = 30.0;
 /// Most pictures of one request.
 pub const MAX_COUNT: u32 = 64;
+/// The numbers of steps that a model with step lengths has learned to draw in (turbo).
+pub const TURBO_STEPS: [u32; 3] = [1, 2, 4];
 /// Smallest side in pixels.
 pub const MIN_SIDE: u32 = 32;
 /// Largest side in pixels of what the network draws; enlarged pictures are up to four times as large.
@@ -95,6 +97,8 @@ impl Frame {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
+    /// 4 steps that the model has learned to take; [`Request::turbo`].
+    Turbo,
     /// 8 steps.
     Draft,
     /// 16 steps.
@@ -107,6 +111,7 @@ impl Preset {
     /// Sampler steps of the preset.
     pub fn steps(self) -> u32 {
         match self {
+            Self::Turbo => 4,
             Self::Draft => 8,
             Self::Standard => 16,
             Self::Final => 25,
@@ -145,6 +150,10 @@ pub struct Request {
     /// A picture to start from, and how far to go from it, 0.01..=1.
     #[serde(skip)]
     pub start: Option<Start>,
+    /// Whether to draw in the few steps that the model has learned to take, each with one prediction and the guidance it has
+    /// learned. Default: if the model has learned them, `steps` is one of [`TURBO_STEPS`] and `negative`, guidance, sampler,
+    /// schedule and start are left as they are.
+    pub turbo: Option<bool>,
 }
 
 impl Default for Request {
@@ -162,6 +171,7 @@ impl Default for Request {
             enlarge: None,
             count: 1,
             start: None,
+            turbo: None,
         }
     }
 }
@@ -220,6 +230,35 @@ impl Request {
             }
         }
         Ok(Frame { drawn: Size { width: size.width / enlarge, height: size.height / enlarge }, enlarge })
+    }
+
+    /// Whether the model of `info` draws this in the few steps that it has learned to take.
+    ///
+    /// # Errors
+    /// If that is asked for, but the model has not learned it or the request wants what it leaves no room for.
+    pub fn is_turbo(&self, info: &ModelInfo) -> Result<bool, EngineError> {
+        let refused = |problem: String| EngineError::field("turbo", problem);
+        let usual = Self::default();
+        let is_known = TURBO_STEPS.contains(&self.steps);
+        let other = [
+            ("negative", !self.negative.is_empty()),
+            ("guidance", self.guidance != usual.guidance),
+            ("guidance_interval", self.guidance_interval != usual.guidance_interval),
+            ("sampler", self.sampler != usual.sampler),
+            ("schedule", self.schedule != usual.schedule),
+            ("start", self.start.is_some()),
+        ];
+        let other = other.into_iter().find(|(_, is_set)| *is_set).map(|(name, _)| name);
+        match self.turbo {
+            Some(true) if !info.config.step_length => Err(refused(format!("{} has not learned few steps", info.name))),
+            Some(true) if !is_known => Err(refused(format!("steps is {}, must be 1, 2 or 4", self.steps))),
+            Some(true) => match other {
+                Some(name) => Err(refused(format!("leaves no room for {name}"))),
+                None => Ok(true),
+            },
+            Some(false) => Ok(false),
+            None => Ok(info.config.step_length && is_known && other.is_none()),
+        }
     }
 
     /// The times that the sampler visits, falling to 0: from 1, or from the strength of the start.

@@ -331,3 +331,61 @@ fn broken_models_are_errors() {
     let empty = tempfile::tempdir().unwrap();
     assert!(matches!(engine::store::open(empty.path().to_str().unwrap()), Err(EngineError::NoModelFile { .. })));
 }
+
+/// As [`fresh`], of a network that is told the step's length.
+fn quick(threads: usize) -> Engine {
+    let (info, _) = tiny();
+    let config = jit::Config { step_length: true, ..info.config };
+    let mut parameters = jit::initial_parameters(&config, 11).unwrap();
+    for (i, (_, _, data)) in parameters.iter_mut().enumerate() {
+        if data.iter().all(|v| *v == 0.0) {
+            fill_normal(NoiseAddress { seed: 3, image: i as u32, step: 0, purpose: Purpose::Parameters }, data);
+            data.iter_mut().for_each(|v| *v *= 0.1);
+        }
+    }
+    let model = Model::from_parameters(ModelInfo { config, ..info }, parameters).unwrap();
+    let options = Options { threads: Some(threads), precision: PrecisionChoice::Auto, isa: None };
+    Engine::new(&model, &options).unwrap()
+}
+
+#[test]
+fn few_steps_are_taken_where_they_were_learned_and_nothing_else_is_asked() {
+    let mut engine = quick(2);
+    let plain = Request { negative: String::new(), ..request() };
+    let image = draw(&mut engine, &plain).remove(0);
+    assert!(image.recipe.turbo);
+    assert_eq!(draw(&mut engine, &Request { turbo: Some(true), ..plain.clone() })[0], image);
+    // The recipe asks for the same picture, whoever draws it.
+    assert_eq!(draw(&mut quick(1), &image.recipe.request())[0].pixels, image.pixels);
+    let together = draw(&mut quick(3), &Request { seed: 3, count: 5, ..plain.clone() });
+    assert_eq!(together[2].pixels, image.pixels);
+    for other in [
+        Request { turbo: Some(false), ..plain.clone() },
+        Request { steps: 5, ..plain.clone() },
+        Request { guidance: 3.0, ..plain.clone() },
+        Request { sampler: Sampler::Euler, ..plain.clone() },
+        request(),
+    ] {
+        let drawn = draw(&mut engine, &other).remove(0);
+        assert!(!drawn.recipe.turbo && drawn.pixels != image.pixels, "{other:?}");
+        assert_eq!(draw(&mut engine, &drawn.recipe.request())[0].pixels, drawn.pixels);
+    }
+    // A network that is not told the length cannot tell them apart.
+    assert!(!draw(&mut fresh(2, PrecisionChoice::Auto), &plain)[0].recipe.turbo);
+}
+
+#[test]
+fn few_steps_that_cannot_be_taken_are_refused() {
+    let refused = |mut engine: Engine, request: Request| {
+        engine.generate(&request, &mut |_| {}, &CancelToken::new()).unwrap_err().to_string()
+    };
+    let turbo = Request { turbo: Some(true), negative: String::new(), ..request() };
+    for (message, expected) in [
+        (refused(fresh(1, PrecisionChoice::Auto), turbo.clone()), "tiny has not learned"),
+        (refused(quick(1), Request { steps: 3, ..turbo.clone() }), "1, 2 or 4"),
+        (refused(quick(1), Request { guidance: 1.0, ..turbo.clone() }), "guidance"),
+        (refused(quick(1), Request { negative: "blue".into(), ..turbo }), "negative"),
+    ] {
+        assert!(message.starts_with("turbo") && message.contains(expected), "{message}");
+    }
+}

@@ -20,6 +20,7 @@ const CONFIG: Config = Config {
     noise_scale: 1.0,
     detail_width: 6,
     detail_blocks: 2,
+    step_length: true,
 };
 const GEOMETRY: Geometry = Geometry { batch: 2, height: 16, width: 24, text_tokens: 3 };
 
@@ -58,6 +59,7 @@ fn error(isa: simd::Isa, precision: Precision) -> f64 {
     executor.set_input("text_pooled", &fill(2 * 20, 102, 1.0, 0.0)).unwrap();
     executor.set_input("text_lengths", &[2.0, 3.0]).unwrap();
     executor.set_input("t", &[0.3, 0.9]).unwrap();
+    executor.set_input("step", &[0.25, 0.0]).unwrap();
     executor.run().unwrap();
     let expected: Vec<f64> = golden["x_hat"]
         .as_array()

@@ -42,6 +42,7 @@ pub fn configuration(network: jit::Config, resolution: usize, batch: usize) -> T
         precision: Default::default(),
         model: network,
         enlarger: None,
+        turbo: None,
         optimiser: Default::default(),
         flow: Default::default(),
         report: Default::default(),
@@ -107,7 +108,7 @@ fn median(mut seconds: Vec<f64>) -> f64 {
 
 /// A batch of noise with captions of every length.
 fn made_up(config: &TrainConfig) -> Batch {
-    let mut batch = Batch::new(config.batch, config.resolution, config.text_tokens, config.model.text_width);
+    let mut batch = Batch::new(config.batch, config.resolution, config.text_tokens, &config.model);
     let normals = |step: u32, out: &mut [f32]| {
         fill_normal(NoiseAddress { seed: config.seed, image: 0, step, purpose: Purpose::TrainingNoise }, out);
     };

@@ -55,6 +55,9 @@ pub struct TrainConfig {
     /// Train an enlarger instead; `resolution` is then the side of the enlarged pictures.
     #[serde(default)]
     pub enlarger: Option<EnlargerConfig>,
+    /// Teach a trained model to draw in four, two and one steps instead; `model.step_length` must be true.
+    #[serde(default)]
+    pub turbo: Option<TurboConfig>,
     /// The optimiser.
     #[serde(default)]
     pub optimiser: OptimiserConfig,
@@ -86,6 +89,28 @@ impl Default for EnlargerConfig {
     fn default() -> Self {
         let sizes = models::enlarger::Config::default();
         EnlargerConfig { sizes, generator: "default".into(), crop: 64, max_time: 0.3, plain: 0.2 }
+    }
+}
+
+/// What few steps are learned from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TurboConfig {
+    /// The model whose many steps are imitated: `default`, or a path.
+    pub teacher: String,
+    /// Its steps, a multiple of four.
+    pub steps: usize,
+    /// Its guidance.
+    pub guidance: f32,
+    /// Flow times between which the guidance acts.
+    pub guidance_interval: (f32, f32),
+}
+
+impl Default for TurboConfig {
+    fn default() -> Self {
+        let usual = engine::Request::default();
+        let engine::Request { guidance, guidance_interval, .. } = usual;
+        TurboConfig { teacher: "default".into(), steps: 16, guidance, guidance_interval }
     }
 }
 
@@ -232,6 +257,13 @@ impl TrainConfig {
         config.output = resolve(base, &config.output);
         config.init = config.init.map(|p| resolve(base, &p));
         config.branch_from = config.branch_from.map(|p| resolve(base, &p));
+        let model = |name: &mut String| {
+            if name != engine::store::DEFAULT_MODEL {
+                *name = resolve(base, Path::new(name)).to_string_lossy().into_owned();
+            }
+        };
+        config.enlarger.iter_mut().for_each(|enlarger| model(&mut enlarger.generator));
+        config.turbo.iter_mut().for_each(|turbo| model(&mut turbo.teacher));
         config.check()?;
         Ok(config)
     }
@@ -254,6 +286,9 @@ impl TrainConfig {
                     return bad("resolution", &format!("a multiple of {patch} up to 256"), self.resolution.to_string());
                 }
             }
+        }
+        if let Some(turbo) = &self.turbo {
+            self.check_turbo(turbo)?;
         }
         if !(1..=4096).contains(&self.batch) {
             return bad("batch", "1 to 4096", self.batch.to_string());
@@ -335,6 +370,29 @@ impl TrainConfig {
         if !(0.0..1.0).contains(&enlarger.max_time) || !(0.0..=1.0).contains(&enlarger.plain) {
             let found = format!("{}, {}", enlarger.max_time, enlarger.plain);
             return bad("enlarger.max_time, plain", "0 to 1".into(), found);
+        }
+        Ok(())
+    }
+
+    fn check_turbo(&self, turbo: &TurboConfig) -> Result<(), TrainError> {
+        use crate::task::{TURBO_GROUP, TURBO_STOPS};
+        let bad = |field, expected: String, found: String| Err(TrainError::ConfigRange { field, expected, found });
+        if self.enlarger.is_some() {
+            return bad("turbo", "only one of enlarger and turbo".into(), "both".into());
+        }
+        if !self.model.step_length {
+            return bad("model.step_length", "true, to learn steps of several lengths".into(), "false".into());
+        }
+        if !self.batch.is_multiple_of(TURBO_GROUP) {
+            return bad("batch", format!("a multiple of {TURBO_GROUP}"), self.batch.to_string());
+        }
+        if !turbo.steps.is_multiple_of(TURBO_STOPS) || !(TURBO_STOPS..=200).contains(&turbo.steps) {
+            return bad("turbo.steps", format!("a multiple of {TURBO_STOPS} up to 200"), turbo.steps.to_string());
+        }
+        let (low, high) = turbo.guidance_interval;
+        if !((0.0..=30.0).contains(&turbo.guidance) && (0.0..=1.0).contains(&low) && (low..=1.0).contains(&high)) {
+            let found = format!("{}, {low} to {high}", turbo.guidance);
+            return bad("turbo.guidance, guidance_interval", "0 to 30, inside 0 to 1".into(), found);
         }
         Ok(())
     }

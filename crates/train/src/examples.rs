@@ -22,6 +22,8 @@ pub struct Batch {
     pub text_lengths: Vec<f32>,
     /// Pooled captions `[B, text width]` f32.
     pub text_pooled: Vec<f32>,
+    /// Lengths of the steps `[B]` that the predictions are for, 0 for a picture's example; empty if the network is not told.
+    pub step: Vec<f32>,
 }
 
 /// Where a batch comes from and how it is numbered.
@@ -40,9 +42,10 @@ pub struct Examples<'a> {
 
 impl Batch {
     /// An empty batch of `batch` pictures of `resolution` pixels a side and `tokens` caption tokens of width
-    /// `text_width`.
-    pub fn new(batch: usize, resolution: usize, tokens: usize, text_width: usize) -> Self {
+    /// the network's `text_width`.
+    pub fn new(batch: usize, resolution: usize, tokens: usize, network: &models::jit::Config) -> Self {
         let picture = resolution * resolution * 4;
+        let text_width = network.text_width;
         Batch {
             x: vec![0.0; batch * picture],
             z: vec![0.0; batch * picture],
@@ -51,6 +54,7 @@ impl Batch {
             text: vec![0.0; batch * tokens * text_width],
             text_lengths: vec![0.0; batch],
             text_pooled: vec![0.0; batch * text_width],
+            step: vec![0.0; if network.step_length { batch } else { 0 }],
         }
     }
 
@@ -95,8 +99,8 @@ impl Batch {
     }
 
     /// The inputs of the training graph.
-    pub(crate) fn inputs(&self) -> [(&'static str, &[f32]); 7] {
-        [
+    pub(crate) fn inputs(&self) -> Vec<(&'static str, &[f32])> {
+        let mut inputs: Vec<(&'static str, &[f32])> = vec![
             ("z", &self.z),
             ("x", &self.x),
             ("t", &self.t),
@@ -104,7 +108,11 @@ impl Batch {
             ("text", &self.text),
             ("text_lengths", &self.text_lengths),
             ("text_pooled", &self.text_pooled),
-        ]
+        ];
+        if !self.step.is_empty() {
+            inputs.push(("step", &self.step));
+        }
+        inputs
     }
 
     /// Gives every picture the caption of the next one.

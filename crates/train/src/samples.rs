@@ -15,26 +15,33 @@ const MARGIN: usize = 8;
 const LINES: usize = 2;
 const COLUMNS: usize = 8;
 /// Sampler steps of a sheet.
-const STEPS: u32 = 25;
+pub const STEPS: u32 = 25;
 
-/// Draws one picture for each prompt (seed 0 each) with the model at `path`, eight in a row.
-pub fn draw(cpu: &Cpu, path: &Path, prompts: &[String]) -> Result<Canvas, TrainError> {
+/// Draws one picture for each prompt (seed 0 each) with the model at `path`, eight in a row, in each of these numbers of steps.
+pub fn draw(cpu: &Cpu, path: &Path, prompts: &[String], steps: &[u32]) -> Result<Canvas, TrainError> {
     let model = engine::store::open(&path.to_string_lossy())?;
     let options = Options { isa: Some(cpu.isa), threads: Some(cpu.pool.threads()), ..Options::default() };
     let mut engine = Engine::new(&model, &options)?;
     let (width, height) = (SIDE + 2 * MARGIN, SIDE + 2 * MARGIN + LINES * (CHARACTER + 2));
     let columns = COLUMNS.min(prompts.len().max(1));
-    let mut canvas = Canvas::new(columns * width, prompts.len().div_ceil(columns).max(1) * height, WHITE);
-    for (i, prompt) in prompts.iter().enumerate() {
-        let request = Request { prompt: prompt.clone(), steps: STEPS, enlarge: Some(1), ..Request::default() };
+    let rows = prompts.len().div_ceil(columns).max(1);
+    let mut canvas = Canvas::new(columns * width, steps.len() * rows * height, WHITE);
+    let asked = steps.iter().flat_map(|&steps| prompts.iter().enumerate().map(move |(i, prompt)| (steps, i, prompt)));
+    for (block, (steps, i, prompt)) in asked.enumerate().map(|(n, asked)| (n / prompts.len(), asked)) {
+        let request = Request { prompt: prompt.clone(), steps, enlarge: Some(1), ..Request::default() };
         let images = engine.generate(&request, &mut |_| {}, &CancelToken::new())?;
         let image = &images[0];
-        let (left, top) = ((i % columns * width + MARGIN) as i64, (i / columns * height + MARGIN) as i64);
+        let (left, top) =
+            ((i % columns * width + MARGIN) as i64, ((block * rows + i / columns) * height + MARGIN) as i64);
         let (w, h) = (image.size.width as usize, image.size.height as usize);
         canvas.rectangle(left - 1, top - 1, SIDE as i64 + 2, SIDE as i64 + 2, GRID);
         canvas.rectangle(left, top, SIDE as i64, SIDE as i64, WHITE);
         canvas.picture(left, top, w, h, &image.pixels, (SIDE / w.max(h)).max(1));
-        canvas.paragraph(left, top + SIDE as i64 + 4, SIDE / CHARACTER, LINES, INK, prompt);
+        canvas.paragraph(left, top + SIDE as i64 + 4, SIDE / CHARACTER, LINES, INK, &label(steps, prompt));
     }
     Ok(canvas)
+}
+
+fn label(steps: u32, prompt: &str) -> String {
+    if steps == STEPS { prompt.to_owned() } else { format!("{steps}: {prompt}") }
 }

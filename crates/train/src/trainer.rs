@@ -124,7 +124,8 @@ impl Trainer {
 
     /// Writes average `which` (0 the narrow one, 1 the wide one) as a bf16 model file that `generate --model` takes.
     pub fn export(&self, path: &Path, which: usize) -> Result<(), TrainError> {
-        self.task.write(path, &self.optimiser.average(which), self.progress.before + self.progress.pictures)
+        let seen = self.progress.before + self.task.pictures(self.progress.pictures);
+        self.task.write(path, &self.optimiser.average(which), seen)
     }
 
     /// What the model file at `path`, one of [`export`](Self::export), does: a sheet to look at.

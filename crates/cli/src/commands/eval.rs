@@ -68,7 +68,7 @@ fn sheet(cpu: &kernels::Cpu, args: &EvalArgs, reporter: &Reporter) -> anyhow::Re
 
 fn draw_sheet(cpu: &kernels::Cpu, args: &EvalArgs, output: &Path) -> anyhow::Result<()> {
     let prompts = train::evaluate::PROMPTS.map(String::from);
-    train::samples::draw(cpu, Path::new(&args.model), &prompts)?.write(output)?;
+    train::samples::draw(cpu, Path::new(&args.model), &prompts, &[train::samples::STEPS])?.write(output)?;
     Ok(())
 }
 

@@ -32,6 +32,8 @@ pub struct Config {
     pub detail_width: usize,
     /// Residual blocks of the detail network.
     pub detail_blocks: usize,
+    /// Whether the network is told the length of the step that its prediction is for, so that it can learn to take long ones.
+    pub step_length: bool,
 }
 
 impl Default for Config {
@@ -49,6 +51,7 @@ impl Default for Config {
             noise_scale: 1.0,
             detail_width: 0,
             detail_blocks: 2,
+            step_length: false,
         }
     }
 }

@@ -5,6 +5,7 @@
 //!   detail. The mean of four pixels has half their noise, which is why the noise is scaled by two (as in "JiT",
 //!   arXiv 2511.13720, section 4, for its larger pictures).
 //! * A detail network beside the trunk, whose correction is zero at first.
+//! * An embedding of the step's length, which is zero at first.
 
 use graph::{ParameterError, Parameters};
 
@@ -22,9 +23,14 @@ pub fn grow(
     if 2 * config.patch == wanted.patch {
         (config, parameters) = double_patch(&config, &parameters)?;
     }
-    if config.detail_width == 0 && wanted.detail_width > 0 {
-        let Config { detail_width, detail_blocks, .. } = *wanted;
-        config = Config { detail_width, detail_blocks, ..config };
+    let grown = Config {
+        detail_width: if config.detail_width == 0 { wanted.detail_width } else { config.detail_width },
+        detail_blocks: if config.detail_width == 0 { wanted.detail_blocks } else { config.detail_blocks },
+        step_length: config.step_length || wanted.step_length,
+        ..config.clone()
+    };
+    if grown != config {
+        config = grown;
         let trained = parameters;
         parameters = Parameters::new();
         for fresh in initial_parameters(&config, seed)?.iter() {
@@ -89,6 +95,9 @@ mod tests {
         let mut executor = Executor::new(&cpu, graph, packed).unwrap();
         executor.set_input("z", z).unwrap();
         executor.set_input("t", &[0.4]).unwrap();
+        if config.step_length {
+            executor.set_input("step", &[0.25]).unwrap();
+        }
         executor.input_mut("text").unwrap().iter_mut().enumerate().for_each(|(i, x)| *x = (i as f32).sin());
         executor.set_input("text_lengths", &[2.0]).unwrap();
         executor.run().unwrap();
@@ -121,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_detail_network_changes_nothing() {
+    fn fresh_additions_change_nothing() {
         let plain = Config { width: 32, blocks: 2, heads: 2, hidden: 48, patch: 8, stem: 16, ..Config::default() };
         let mut parameters = initial_parameters(&plain, 3).unwrap();
         for (i, (_, _, data)) in parameters.iter_mut().enumerate() {
@@ -130,7 +139,12 @@ mod tests {
         let detailed = Config { detail_width: 12, detail_blocks: 1, ..plain.clone() };
         let grown = grow(&plain, &parameters, &detailed, 5).unwrap().unwrap();
         let z: Vec<f32> = (0..16 * 16 * 4).map(|i| (i as f32 * 0.37).sin()).collect();
-        assert_eq!(predict(&plain, &parameters, 16, &z), predict(&detailed, &grown, 16, &z));
+        let expected = predict(&plain, &parameters, 16, &z);
+        assert_eq!(expected, predict(&detailed, &grown, 16, &z));
+        let stepped = Config { step_length: true, ..detailed.clone() };
+        let told = grow(&plain, &parameters, &stepped, 5).unwrap().unwrap();
+        assert_eq!(expected, predict(&stepped, &told, 16, &z));
+        assert_eq!(told, grow(&detailed, &grown, &stepped, 5).unwrap().unwrap());
         let other = Config { blocks: 3, ..detailed.clone() };
         assert_eq!(grow(&plain, &parameters, &other, 5), Ok(None));
         // Detail is not taken away again.

@@ -2,7 +2,8 @@
 //!
 //! Inputs: `z [B, H, W, C]` the noisy picture, `t [B]` flow time in [0, 1] (0 clean, 1 noise),
 //! `text [B, T, text_width]` states of the text encoder, `text_lengths [B]` (1..=T),
-//! `text_pooled [B, text_width]`. Output: the clean picture `x̂ [B, H, W, C]`.
+//! `text_pooled [B, text_width]`; with `step_length` in the configuration `step [B]`, the flow time that one Euler step with the
+//! prediction will cross, 0 for an infinitely short one. Output: the clean picture `x̂ [B, H, W, C]`.
 //! `D` width, `N` patches, `d` head size; all f32.
 
 use graph::{Graph, Modulation, QkParts, ShapeError, Tensor};
@@ -38,6 +39,8 @@ pub struct Outputs {
     pub z: Tensor,
     /// `t [B]`.
     pub t: Tensor,
+    /// `step [B]`, if the network is told the step's length.
+    pub step: Option<Tensor>,
     /// `text [B, T, text_width]`.
     pub text: Tensor,
     /// `text_lengths [B]`.
@@ -93,11 +96,12 @@ impl Network<'_> {
         let mut x = linear_bias(self.graph, "stem.1", x, d)?;
 
         // 2. Condition: time and pooled text [B, D]; one modulation [B, 6D] for all blocks.
-        let features = self.graph.scale(t, TIME_SCALE)?;
-        let features = self.graph.timestep_embedding(features, TIME_FEATURES, MAX_PERIOD)?;
-        let time = linear_bias(self.graph, "time.0", features, d)?;
-        let time = self.graph.silu(time)?;
-        let time = linear_bias(self.graph, "time.1", time, d)?;
+        let mut time = self.time("time", t)?;
+        let step = if self.config.step_length { Some(self.graph.input("step", &[batch])?) } else { None };
+        if let Some(step) = step {
+            let length = self.time("step", step)?;
+            time = self.graph.add(time, length)?;
+        }
         // A pooled text has length 1; scaled to unit variance it weighs as much as the time from the start.
         let pooled = self.graph.scale(text_pooled, (text_width as f32).sqrt())?;
         let pooled = linear_bias(self.graph, "text_pooled", pooled, d)?;
@@ -131,7 +135,17 @@ impl Network<'_> {
             let trunk = Trunk { z, picture: prediction, tokens, condition: s };
             prediction = detail::build(self.graph, self.config, trunk)?;
         }
-        Ok(Outputs { z, t, text, text_lengths, text_pooled, prediction })
+        Ok(Outputs { z, t, step, text, text_lengths, text_pooled, prediction })
+    }
+
+    /// Embedding `[B, D]` of flow times `[B]`.
+    fn time(&mut self, name: &str, t: Tensor) -> Result<Tensor, ShapeError> {
+        let d = self.config.width;
+        let features = self.graph.scale(t, TIME_SCALE)?;
+        let features = self.graph.timestep_embedding(features, TIME_FEATURES, MAX_PERIOD)?;
+        let time = linear_bias(self.graph, &format!("{name}.0"), features, d)?;
+        let time = self.graph.silu(time)?;
+        linear_bias(self.graph, &format!("{name}.1"), time, d)
     }
 
     fn plain_block(&self) -> Block {
@@ -202,6 +216,7 @@ mod tests {
             Config::default(),
             Config { blocks: 2, refiner_blocks: 0, channels: 3, ..Config::default() },
             Config { blocks: 1, detail_width: 24, detail_blocks: 3, ..Config::default() },
+            Config { blocks: 1, step_length: true, ..Config::default() },
         ] {
             let mut graph = Graph::new();
             let outputs = build(&mut graph, &config, GEOMETRY).unwrap();

@@ -1,7 +1,7 @@
 //! The parameters of the pixel transformer, in file order; the name is the module path.
 //!
 //! Initial values follow JiT (arXiv 2511.13720, appendix A): Xavier for linears, and zero for
-//! everything that modulates and for the head, so that the fresh network predicts zero.
+//! everything that modulates, the step's length and the head, so that the fresh network predicts zero.
 
 use crate::jit::{Config, detail};
 use crate::parameter::{Bias, List, ParameterSpec};
@@ -19,6 +19,10 @@ pub fn parameters(config: &Config) -> Vec<ParameterSpec> {
     list.linear("stem.1", d, config.stem, Bias::Zeros);
     list.linear("time.0", d, TIME_FEATURES, Bias::Zeros);
     list.linear("time.1", d, d, Bias::Zeros);
+    if config.step_length {
+        list.linear("step.0", d, TIME_FEATURES, Bias::Zeros);
+        list.zero_linear("step.1", d, d);
+    }
     list.linear("text_pooled", d, config.text_width, Bias::Zeros);
     list.zero_linear("modulation", 6 * d, d);
     list.linear("refiner.embed", d, config.text_width, Bias::Zeros);

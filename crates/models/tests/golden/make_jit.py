@@ -12,6 +12,7 @@ DETAIL, DETAIL_BLOCKS, PLACE = 6, 2, 4
 H, W, B, T = 16, 24, 2, 3
 LENGTHS = [2, 3]
 TIMES = [0.3, 0.9]
+STEPS = [0.25, 0.0]
 d = D // HEADS
 TIME_FEATURES = 256
 
@@ -55,6 +56,8 @@ linear_params("stem.0", STEM, P * P * C, False)
 linear_params("stem.1", D, STEM, True)
 linear_params("time.0", D, TIME_FEATURES, True)
 linear_params("time.1", D, D, True)
+linear_params("step.0", D, TIME_FEATURES, True)
+linear_params("step.1", D, D, True)
 linear_params("text_pooled", D, TEXT, True)
 linear_params("modulation", 6 * D, D, True)
 linear_params("refiner.embed", D, TEXT, True)
@@ -158,17 +161,21 @@ def swiglu(u):
     return [a * b for a, b in zip(silu(u[:HIDDEN]), u[HIDDEN:])]
 
 
-def forward(z, t, text, length, pooled):
+def time(name, t):
+    half = TIME_FEATURES // 2
+    phases = [1000.0 * t * 10000.0 ** (-i / half) for i in range(half)]
+    features = [math.cos(p) for p in phases] + [math.sin(p) for p in phases]
+    return linear(name + ".1", silu(linear(name + ".0", features)))
+
+
+def forward(z, t, step, text, length, pooled):
     rows, columns = H // P, W // P
     x = []
     for r in range(rows):
         for c in range(columns):
             patch = [z[((r * P + i) * W + c * P + j) * C + k] for i in range(P) for j in range(P) for k in range(C)]
             x.append(linear("stem.1", linear("stem.0", patch)))
-    half = TIME_FEATURES // 2
-    phases = [1000.0 * t * 10000.0 ** (-i / half) for i in range(half)]
-    features = [math.cos(p) for p in phases] + [math.sin(p) for p in phases]
-    cond = add(linear("time.1", silu(linear("time.0", features))), linear("text_pooled", [v * math.sqrt(TEXT) for v in pooled]))
+    cond = add(add(time("time", t), time("step", step)), linear("text_pooled", [v * math.sqrt(TEXT) for v in pooled]))
     s = silu(cond)
     shared = linear("modulation", s)
 
@@ -272,5 +279,5 @@ outputs = []
 for b in range(B):
     states = [text[(b * T + k) * TEXT:(b * T + k + 1) * TEXT] for k in range(T)]
     n = H * W * C
-    outputs.append(forward(z[b * n:(b + 1) * n], TIMES[b], states, LENGTHS[b], pooled[b * TEXT:(b + 1) * TEXT]))
+    outputs.append(forward(z[b * n:(b + 1) * n], TIMES[b], STEPS[b], states, LENGTHS[b], pooled[b * TEXT:(b + 1) * TEXT]))
 print(json.dumps({"parameters": counter, "x_hat": [[round(v, 6) for v in out] for out in outputs]}))

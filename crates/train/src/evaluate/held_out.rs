@@ -52,7 +52,7 @@ pub fn held_out(
     let mut executor = Executor::new(cpu, graph, packed)?;
     let encoder = engine::open_text_encoder(cpu, precision)?.0;
     let mut states = CaptionStates::new(encoder, config.text_tokens, 1 << 28);
-    let mut batch = Batch::new(config.batch, config.resolution, config.text_tokens, states.width());
+    let mut batch = Batch::new(config.batch, config.resolution, config.text_tokens, &config.model);
     let rounds = examples.div_ceil(config.batch).max(1);
     let mut results = Vec::new();
     for (index, split) in Split::ALL.into_iter().enumerate() {

@@ -3,6 +3,7 @@
 
 mod enlarge;
 mod picture;
+mod turbo;
 
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use models::ParameterSpec;
 use crate::{TrainConfig, TrainError};
 
 pub(crate) use picture::{load, loss_graph};
+pub(crate) use turbo::{GROUP as TURBO_GROUP, STOPS as TURBO_STOPS};
 
 /// Parameters to start from.
 pub(crate) struct Start {
@@ -30,6 +32,10 @@ pub(crate) trait Task {
     fn dataset(&self) -> &Dataset;
     /// Parameters from `init`, or fresh from the seed.
     fn start(&self) -> Result<Start, TrainError>;
+    /// Training pictures among this many examples.
+    fn pictures(&self, examples: u64) -> u64 {
+        examples
+    }
     /// The network with the output `loss`, a mean over `batch` items.
     fn loss_graph(&self, batch: usize) -> Result<Graph, TrainError>;
     /// Makes the examples `first`, `first + 1`, … of a batch.
@@ -44,9 +50,10 @@ pub(crate) trait Task {
 
 /// The task of a configuration.
 pub(crate) fn open(cpu: &Cpu, config: &TrainConfig) -> Result<Box<dyn Task>, TrainError> {
-    Ok(match &config.enlarger {
-        Some(enlarger) => Box::new(enlarge::Enlarging::open(cpu, config, enlarger)?),
-        None => Box::new(picture::Drawing::open(cpu, config)?),
+    Ok(match (&config.enlarger, &config.turbo) {
+        (Some(enlarger), _) => Box::new(enlarge::Enlarging::open(cpu, config, enlarger)?),
+        (None, Some(turbo)) => Box::new(turbo::FewSteps::open(cpu, config, turbo)?),
+        (None, None) => Box::new(picture::Drawing::open(cpu, config)?),
     })
 }
 

@@ -20,10 +20,10 @@ use crate::{TrainConfig, TrainError, samples};
 const CAPTION_MEMORY: usize = 3 << 30;
 
 pub(super) struct Drawing {
-    config: TrainConfig,
+    pub(super) config: TrainConfig,
     dataset: Dataset,
-    states: CaptionStates,
-    batch: Batch,
+    pub(super) states: CaptionStates,
+    pub(super) batch: Batch,
 }
 
 impl Drawing {
@@ -31,7 +31,7 @@ impl Drawing {
         let dataset = Dataset::open(&config.data, config.resolution, Split::Train)?;
         let encoder = engine::open_text_encoder(cpu, precision(cpu, config.precision))?.0;
         let states = CaptionStates::new(encoder, config.text_tokens, CAPTION_MEMORY);
-        let batch = Batch::new(config.batch, config.resolution, config.text_tokens, states.width());
+        let batch = Batch::new(config.batch, config.resolution, config.text_tokens, &config.model);
         Ok(Self { config: config.clone(), dataset, states, batch })
     }
 }
@@ -70,7 +70,7 @@ impl Task for Drawing {
     }
 
     fn inputs(&self) -> Vec<(&'static str, &[f32])> {
-        self.batch.inputs().into()
+        self.batch.inputs()
     }
 
     fn write(&self, path: &Path, parameters: &Parameters, seen: u64) -> Result<(), TrainError> {
@@ -87,7 +87,7 @@ impl Task for Drawing {
     }
 
     fn sheet(&self, cpu: &Cpu, path: &Path) -> Result<Canvas, TrainError> {
-        samples::draw(cpu, path, &self.config.report.prompts)
+        samples::draw(cpu, path, &self.config.report.prompts, &[samples::STEPS])
     }
 }
 
