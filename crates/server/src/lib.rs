@@ -7,11 +7,13 @@
 
 #![forbid(unsafe_code)]
 
+mod a1111;
 mod app;
 mod config;
 mod error;
 mod extract;
 mod live;
+mod mcp;
 mod metrics;
 mod models;
 mod native;

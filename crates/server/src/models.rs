@@ -35,11 +35,6 @@ impl Models {
         Self { folder: folder.to_owned(), opened: Mutex::default() }
     }
 
-    /// The folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// Names and paths, the built-in model first.
     pub fn names(&self) -> Vec<(String, String)> {
         let mut found = BTreeMap::new();

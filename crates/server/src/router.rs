@@ -6,12 +6,12 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Router, body::Body};
 
 use crate::app::App;
 use crate::error::{ApiError, Shape};
-use crate::{metrics, native, openai, security};
+use crate::{a1111, mcp, metrics, native, openai, security};
 
 /// The whole server.
 pub fn router(app: Arc<App>) -> Router {
@@ -22,6 +22,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .merge(native::routes())
         .merge(openai::routes())
+        .merge(a1111::routes())
+        .route("/mcp", post(mcp::call))
         .fallback(|request: Request| {
             let shape = Shape::of_path(request.uri().path());
             std::future::ready(

@@ -4,7 +4,7 @@ mod assets;
 mod download;
 mod events;
 mod jobs;
-mod models;
+pub mod models;
 mod planning;
 mod projects;
 mod usage;
@@ -20,6 +20,9 @@ use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+pub use jobs::JobRequest;
+pub use planning::plan;
 
 use crate::app::App;
 

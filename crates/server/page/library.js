@@ -1,0 +1,92 @@
+// Every picture: search, filters, marks, many at once.
+
+import { get, on } from "./api.js";
+import { at, calm, empty, fill, h, toast } from "./dom.js";
+import { addAction } from "./chosen.js";
+import { change, tile } from "./tiles.js";
+import { compare } from "./compare.js";
+import { projectItems, watch } from "./state.js";
+import { count } from "./words.js";
+
+const PAGE = 60;
+let shown = 0;
+let total = 0;
+let asked = 0;
+let stale = true;
+
+export function setUp() {
+  watch("projects", () => fill(at("filter-project"), [["", "All projects"], ...projectItems()]));
+  fill(at("filter-tag"), [["", "Any tag"]]);
+  const form = at("library-form");
+  form.addEventListener("input", calm(() => search(), 200));
+  form.addEventListener("submit", (event) => (event.preventDefault(), search()));
+  at("library-more").addEventListener("click", () => search(shown));
+  addAction("Favourite", () => true, (assets) => assets.forEach((asset) => change(asset, { favourite: true }).catch(() => {})));
+  addAction("Tag", () => true, tagAll);
+  addAction("Compare", (assets) => assets.length === 2, compare);
+}
+
+function query(offset) {
+  const filter = {
+    search: at("search").value.trim(), favourite: at("only-favourites").checked ? "true" : "", min_rating: at("min-rating").value,
+    tag: at("filter-tag").value, project: at("filter-project").value, kind: at("filter-kind").value, sort: at("sort").value,
+  };
+  const given = Object.entries(filter).filter(([, value]) => value !== "");
+  return new URLSearchParams([...given, ["limit", PAGE], ["offset", offset]]);
+}
+
+/** Shows the pictures that the filters name, from a place on. */
+export async function search(offset = 0) {
+  const own = ++asked;
+  try {
+    const page = await get(`assets?${query(offset)}`);
+    if (own === asked) paint(page, offset);
+  } catch (error) {
+    toast(error.message, { bad: true });
+  }
+}
+
+function paint(page, offset) {
+  total = page.total;
+  shown = offset + page.assets.length;
+  const gallery = at("gallery");
+  gallery.dataset.list = "gallery";
+  const tiles = page.assets.map((asset) => tile(asset));
+  if (offset === 0) gallery.replaceChildren(...tiles); else gallery.append(...tiles);
+  at("library-count").textContent = total ? count(total, "picture") : " ";
+  at("library-more").hidden = shown >= total;
+  if (!total) gallery.replaceChildren(nothing());
+}
+
+function nothing() {
+  const filtered = [...query(0)].some(([name, value]) => !["limit", "offset", "sort"].includes(name) && !(name === "kind" && value === "image"));
+  if (!filtered) return empty("No pictures yet", "What you draw is kept here.", h("a", { className: "button primary", href: "#create" }, "Draw the first"));
+  const clear = () => (at("library-form").reset(), search());
+  return empty("Nothing fits", "No picture has all of this.", h("button", { type: "button", on: { click: clear } }, "Show everything"));
+}
+
+async function tagAll(assets) {
+  const tag = window.prompt(`Tag for ${count(assets.length, "picture")}`)?.trim();
+  if (!tag) return;
+  for (const asset of assets) await change(asset, { tags: [...new Set([...asset.tags, tag])] }).catch(() => {});
+  loadTags();
+}
+
+async function loadTags() {
+  const tags = await get("tags").catch(() => []);
+  fill(at("filter-tag"), [["", "Any tag"], ...tags.map(({ tag, pictures }) => [tag, `${tag} (${pictures})`])]);
+}
+
+/** The view is opened. */
+export function enter() {
+  loadTags();
+  if (stale) search();
+  stale = false;
+}
+
+const changedElsewhere = calm(() => {
+  if (document.body.dataset.view === "library" && shown <= PAGE) search(); else stale = true;
+}, 400);
+on("asset", changedElsewhere);
+document.addEventListener("removed", changedElsewhere);
+document.addEventListener("marked", () => { stale = true; });
