@@ -18,6 +18,7 @@ mod metrics;
 mod models;
 mod native;
 mod openai;
+mod page;
 mod picture;
 mod planner;
 mod queue;

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{Html, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Router, body::Body};
 
 use crate::app::App;
 use crate::error::{ApiError, Shape};
-use crate::{a1111, mcp, metrics, native, openai, security};
+use crate::{a1111, mcp, metrics, native, openai, page, security};
 
 /// The whole server.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
-        .route("/", get(|| std::future::ready(Html(include_str!("index.html")))))
         .route("/health/live", get(metrics::live))
         .route("/health/ready", get(metrics::ready))
         .route("/metrics", get(metrics::metrics))
+        .merge(page::routes())
         .merge(native::routes())
         .merge(openai::routes())
         .merge(a1111::routes())

@@ -3,10 +3,12 @@
 mod assets;
 mod download;
 mod events;
+mod inspect;
 mod jobs;
 pub mod models;
 mod planning;
 mod projects;
+mod tokens;
 mod usage;
 mod variations;
 mod views;
@@ -48,6 +50,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/docs", get(|| std::future::ready(Html(include_str!("docs.html")))))
         .layer(DefaultBodyLimit::max(MAX_JSON))
         .merge(assets::upload_routes())
+        .merge(inspect::routes())
 }
 
 /// Paths and methods of the interface, for tests.
@@ -60,6 +63,7 @@ pub fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(jobs::queue))
         .routes(routes!(variations::create))
         .routes(routes!(planning::create))
+        .routes(routes!(tokens::show))
         .routes(routes!(assets::list))
         .routes(routes!(assets::show, assets::change, assets::remove))
         .routes(routes!(assets::similar))

@@ -1,0 +1,33 @@
+//! The commands of docs/api.md do what they say.
+
+use std::process::Command;
+
+use crate::support::{Server, one_at_a_time};
+
+#[test]
+fn the_commands_of_the_documentation_work() {
+    let _one = one_at_a_time();
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no curl");
+        return;
+    }
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md")).unwrap();
+    let blocks: Vec<&str> =
+        text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
+    assert!(blocks.len() >= 6);
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    let script = format!("set -euxo pipefail\n{}", blocks.concat());
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .env("URL", server.url())
+        .current_dir(folder.path())
+        .output()
+        .expect("bash");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}", said.lines().rev().take(5).collect::<Vec<_>>().join("\n"));
+    let zip = std::fs::read(folder.path().join("pictures.zip")).unwrap();
+    let archive = zip::ZipArchive::new(std::io::Cursor::new(zip)).unwrap();
+    let names: Vec<&str> = archive.file_names().collect();
+    assert!(names.contains(&"manifest.csv") && names.contains(&"contact-sheet.png"), "{names:?}");
+}

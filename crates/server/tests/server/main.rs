@@ -1,0 +1,10 @@
+//! The server as a process, from outside: what it promises about access, bad input, load, crashes and clients.
+
+mod access;
+mod bad_input;
+mod clients;
+mod crash;
+mod documented;
+mod drawing;
+mod overload;
+mod support;
