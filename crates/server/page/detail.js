@@ -38,7 +38,20 @@ function show(asset) {
     h("div", { className: "detail-side" }, ...side(asset)));
   history.replaceState(null, "", `#library/${asset.id}`);
   relatives(asset);
+  if (asset.seconds === null && asset.kind === "image") complete(asset);
 }
+
+/** What a picture took is known when its job is over. */
+async function complete(asset) {
+  const whole = await get(`assets/${asset.id}`).catch(() => null);
+  if (whole?.seconds === null || whole === null || now !== asset) return;
+  Object.assign(asset, whole);
+  dialog.querySelector(".facts-line").textContent = facts(asset);
+}
+
+const facts = (asset) =>
+  [when(asset.created_ms), `${asset.width} × ${asset.height}`, bytes(asset.bytes), seconds(asset.seconds),
+    asset.seconds ? money(asset.cost, known.settings.currency) : ""].filter(Boolean).join(" · ");
 
 function step(by, sign, label) {
   const at = list.findIndex((one) => one.id === now.id);
@@ -54,7 +67,7 @@ function move(by) {
 const side = (asset) => [
   h("header", {}, h("h2", { id: "detail-title" }, asset.prompt || (asset.kind === "upload" ? "An upload" : "Anything")),
     h("button", { type: "button", className: "icon", aria: { label: "Close" }, on: { click: () => dialog.close() } }, "×")),
-  h("p", { className: "hint" }, [when(asset.created_ms), `${asset.width} × ${asset.height}`, bytes(asset.bytes), asset.seconds && seconds(asset.seconds), asset.seconds && money(asset.cost, known.settings.currency)].filter(Boolean).join(" · ")),
+  h("p", { className: "hint facts-line" }, facts(asset)),
   h("div", { className: "marks" }, heart(asset), stars(asset)),
   tagField(asset),
   projectField(asset),

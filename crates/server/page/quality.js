@@ -1,2 +1,123 @@
-export function setUp() {}
-export function cancelAll() { return false; }
+// What time buys: one prompt and seed, drawn faster and slower, with time against likeness to the slowest.
+
+import { get, on, picture, post } from "./api.js";
+import { at, calm, checked, choices, h, showError } from "./dom.js";
+import { lines } from "./chart.js";
+import { slot } from "./tiles.js";
+import { known, model, watch } from "./state.js";
+import { count, money, PRESETS, seconds } from "./words.js";
+import * as usage from "./usage.js";
+
+const form = at("quality-form");
+/** Ways by name: the preset, or plain steps. */
+const STEPS = [2, 4, 12, 50];
+let waiting = null;
+
+export function setUp() {
+  watch("models", () => {
+    const now = model();
+    const presets = now.presets.map((name) => [name, ...(PRESETS[name] ?? [name])]);
+    choices(at("quality-steps"), "checkbox", "way", [...presets, ...STEPS.map((steps) => [String(steps), `${steps} steps`])], [...now.presets, "4"]);
+    choices(at("quality-samplers"), "checkbox", "sampler", now.samplers.map((name) => [name, name]), now.samplers.slice(0, 1));
+    changed();
+  });
+  form.addEventListener("input", changed);
+  form.addEventListener("submit", (event) => (event.preventDefault(), run()));
+  usage.setUp();
+}
+
+function jobs() {
+  const base = { prompt: at("quality-prompt").value.trim(), seed: Number(at("quality-seed").value), count: 1 };
+  const way = (name) => (/^\d+$/.test(name) ? { steps: Number(name) } : { preset: name });
+  return checked(at("quality-samplers")).flatMap((sampler) =>
+    checked(at("quality-steps")).map((name) => ({ ...base, ...way(name), sampler: name === "turbo" ? undefined : sampler })));
+}
+
+let newest = 0;
+const changed = calm(async () => {
+  const own = ++newest;
+  const asked = jobs();
+  at("quality-label").textContent = asked.length ? `Compare ${count(asked.length, "way")}` : "Choose what to compare";
+  at("quality-go").disabled = asked.length === 0;
+  try {
+    const plans = await Promise.all(asked.map((job) => post("plan", job)));
+    if (own !== newest) return;
+    const sum = (name) => plans.reduce((all, plan) => all + plan[name], 0);
+    at("quality-plan").textContent = plans.length ? `about ${seconds(sum("seconds"))} · ${money(sum("cost"), plans[0].currency)}` : " ";
+    showError(form, null);
+  } catch (error) {
+    if (own === newest) showError(form, error);
+  }
+}, 300);
+
+async function run() {
+  try {
+    const made = [];
+    for (const job of jobs()) made.push(await post("jobs", { ...job, priority: "batch" }));
+    waiting = { jobs: made, assets: new Map() };
+    showLadder(made);
+    for (const job of made) settle(await get(`jobs/${job.id}`));
+  } catch (error) {
+    showError(form, error);
+  }
+}
+
+const name = (job) => (job.request.steps ? `${job.request.steps} steps` : PRESETS[job.request.preset]?.[0] ?? job.request.preset);
+const steps = (job) => job.request.steps ?? Number.parseInt(PRESETS[job.request.preset]?.[1] ?? "0", 10);
+const series = (job) => job.request.sampler ?? "turbo";
+
+function showLadder(made) {
+  const one = (job) => h("figure", { data: { way: job.id } }, slot(job, 0), h("figcaption", {}, h("b", {}, name(job)), h("br"), h("span", {}, series(job))));
+  at("quality-result").replaceChildren(h("div", { className: "card", id: "quality-chart" }, h("p", { className: "hint" }, "The chart is drawn when all pictures are there.")),
+    h("div", { className: "ladder", data: { list: "quality" } }, ...made.map(one)));
+}
+
+function settle(job) {
+  if (!waiting || job.state !== "done" || !waiting.jobs.some(({ id }) => id === job.id) || !job.assets?.length) return;
+  waiting.assets.set(job.id, job.assets[0]);
+  const caption = at("quality-result").querySelector(`[data-way="${job.id}"] figcaption span`);
+  if (caption) caption.textContent = `${series(job)} · ${seconds(job.seconds)} · ${money(job.cost, known.settings.currency)}`;
+  waiting.jobs = waiting.jobs.map((one) => (one.id === job.id ? job : one));
+  if (waiting.assets.size === waiting.jobs.length) draw(waiting);
+}
+
+on("done", settle);
+
+async function draw({ jobs, assets }) {
+  const pixels = new Map(await Promise.all(jobs.map(async (job) => [job.id, await read(assets.get(job.id))])));
+  const points = (sampler) => {
+    const own = jobs.filter((job) => series(job) === sampler).sort((a, b) => steps(a) - steps(b));
+    return own.map((job) => ({ x: job.seconds, y: likeness(pixels.get(job.id), pixels.get(slowest(jobs, sampler).id)), name: name(job) }));
+  };
+  const all = [...new Set(jobs.map(series))].map((sampler) => ({ sampler, points: points(sampler) }));
+  const low = Math.max(0, Math.floor(Math.min(...all.flatMap(({ points }) => points.map((point) => point.y))) / 10) * 10 - 10);
+  const chart = lines("Seconds a picture against likeness to the slowest picture", all, {
+    xName: "seconds a picture", yName: "like the slowest, %", xText: (value) => String(+value.toFixed(2)), yText: (value) => String(Math.round(value)), low,
+  });
+  const key = ({ sampler }, i) => h("span", { className: `k${i % 3}` }, h("i"), sampler);
+  at("quality-chart").replaceChildren(chart, h("div", { className: "legend" }, ...all.map(key)),
+    h("p", { className: "hint" }, "Likeness is 100 % minus the mean difference of the pixels to the picture with the most steps of the same sampler, with what is transparent on grey. It says when more time stops changing the picture, not which picture is more beautiful: look at them below."));
+}
+
+const slowest = (jobs, sampler) => jobs.filter((job) => series(job) === sampler).reduce((most, job) => (steps(job) > steps(most) ? job : most));
+
+async function read(asset) {
+  const image = h("img", { src: picture(asset, { width: 256 }) });
+  await image.decode();
+  const canvas = h("canvas", { width: 128, height: 128 });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "#808080";
+  context.fillRect(0, 0, 128, 128);
+  context.drawImage(image, 0, 0, 128, 128);
+  return context.getImageData(0, 0, 128, 128).data;
+}
+
+function likeness(a, b) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) if (i % 4 !== 3) sum += Math.abs(a[i] - b[i]);
+  return 100 * (1 - sum / (a.length * 0.75) / 255);
+}
+
+export function enter() {
+  usage.show();
+}

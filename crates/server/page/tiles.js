@@ -35,17 +35,19 @@ export function tile(asset, options = {}) {
 }
 
 /** Turns a tile into the picture's. */
-export function show(figure, asset, { tools = () => [], list = null } = {}) {
+export function show(figure, asset, { tools = () => [], list = null, image = lazily(asset) } = {}) {
   figure.asset = asset;
   figure.classList.remove("developing", "failed");
   figure.dataset.asset = asset.id;
   const name = asset.prompt || "a picture without a prompt";
   const open = () => opener.open(asset, list?.() ?? siblings(figure));
-  const image = h("img", { alt: name, width: asset.width, height: asset.height, loading: "lazy", decoding: "async", src: picture(asset, { width: 512 }) });
+  Object.assign(image, { alt: name, width: asset.width, height: asset.height });
   figure.replaceChildren(
     h("button", { type: "button", className: "open", aria: { label: `Open: ${name}` }, on: { click: open } }, image),
     pick(asset), heart(asset), h("div", { className: "tools" }, ...tools(asset, figure)));
 }
+
+const lazily = (asset) => h("img", { loading: "lazy", decoding: "async", src: picture(asset, { width: 512 }) });
 
 const siblings = (figure) =>
   [...(figure.closest("[data-list]") ?? figure.parentElement).querySelectorAll(".tile")].map((one) => one.asset).filter(Boolean);
@@ -127,14 +129,13 @@ function settle(asset) {
   const waiting = developing.get(key);
   if (!waiting) return;
   developing.delete(key);
+  const image = h("img", { src: picture(asset, { width: 512 }) });
   const after = () => {
-    show(waiting.tile, asset, { tools: waiting.tools });
+    show(waiting.tile, asset, { tools: waiting.tools, image });
     waiting.made(waiting.tile, asset);
   };
-  // The finished picture is fetched before it takes the preview's place: nothing flashes.
-  const image = new Image();
-  image.onload = image.onerror = after;
-  image.src = picture(asset, { width: 512 });
+  // The finished picture is fetched and decoded before it takes the preview's place: nothing flashes.
+  image.decode().then(after, after);
 }
 
 const waitingTiles = (job) =>

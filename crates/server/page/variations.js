@@ -1,2 +1,185 @@
-export function setUp() {}
-export function cancelAll() { return false; }
+// A grid over prompt slots, styles, presets and seeds: counted and priced first, drafts next, the chosen ones finished.
+
+import { get, post, postOnce } from "./api.js";
+import { at, calm, checked, choices, empty, fill, h, showError, toast } from "./dom.js";
+import { addAction, chosen } from "./chosen.js";
+import { cancel, isDraft } from "./runs.js";
+import { kept, model, projectItems, watch } from "./state.js";
+import { channels } from "./sizes.js";
+import { again, slot, tile, tool } from "./tiles.js";
+import { count, money, PRESETS, seconds, when } from "./words.js";
+
+const form = at("grid-form");
+let batch = null;
+
+export function setUp() {
+  const last = kept.get("grid", {});
+  if (last.prompt) at("grid-prompt").value = last.prompt;
+  watch("styles", (styles) => choices(at("grid-styles"), "checkbox", "style", styles.map((style) => [style, style]), last.styles ?? []));
+  watch("models", () => {
+    const now = model();
+    choices(at("grid-presets"), "checkbox", "preset", now.presets.map((name) => [name, ...(PRESETS[name] ?? [name])]), last.presets ?? ["draft"]);
+    fill(at("grid-channel"), channels(now).filter(([value]) => value !== "custom"));
+    changed();
+  });
+  watch("projects", () => fill(at("grid-project"), projectItems()));
+  form.addEventListener("input", changed);
+  form.addEventListener("submit", (event) => (event.preventDefault(), draw()));
+  at("grid-past").addEventListener("change", () => { if (at("grid-past").value) showBatch(at("grid-past").value); });
+  addAction("Finish", (assets) => assets.some(isDraft), finishAll);
+  addAction("More like these", () => true, moreLike);
+  showEmpty();
+}
+
+function request() {
+  const seed = at("grid-seed").value.trim();
+  const base = { prompt: at("grid-prompt").value.trim(), size: at("grid-channel").value.split("|")[1], project: at("grid-project").value || undefined };
+  if (seed) base.seed = Number.isSafeInteger(Number(seed)) ? Number(seed) : seed;
+  return { base, styles: checked(at("grid-styles")), presets: checked(at("grid-presets")), seed_count: Number(at("grid-seeds").value) };
+}
+
+let newest = 0;
+function changed() {
+  const grid = request();
+  kept.set("grid", { prompt: grid.base.prompt, styles: grid.styles, presets: grid.presets });
+  at("grid-plan").classList.add("old");
+  plan(grid);
+}
+
+const plan = calm(async (grid) => {
+  const own = ++newest;
+  try {
+    const found = await post("variations", { ...grid, dry_run: true });
+    if (own !== newest) return;
+    at("grid-label").textContent = `Draw ${count(found.pictures, "picture")}`;
+    at("grid-plan").textContent = `about ${seconds(found.seconds)} · ${money(found.cost, found.currency)}`;
+    showError(form, null);
+  } catch (error) {
+    if (own !== newest) return;
+    at("grid-plan").textContent = "cannot be drawn like this";
+    showError(form, error);
+  }
+  at("grid-plan").classList.remove("old");
+}, 250);
+
+async function draw() {
+  try {
+    const grid = await postOnce("variations", request());
+    showError(form, null);
+    show(grid.batch, grid.cells, new Map(grid.jobs.map((job) => [job.id, job])));
+    at("grid-stage").scrollIntoView({ behavior: "smooth", block: "nearest" });
+    loadPast();
+  } catch (error) {
+    showError(form, error);
+  }
+}
+
+function show(id, cells, jobs) {
+  batch = id;
+  const pictures = [...jobs.values()].reduce((sum, job) => sum + job.images, 0);
+  const head = h("div", { className: "grid-head" }, h("h2", {}, count(pictures, "picture")),
+    h("button", { type: "button", on: { click: chooseAll } }, "Choose all"),
+    h("button", { type: "button", on: { click: cancelAll } }, "Cancel", h("kbd", {}, "Esc")));
+  const rows = cells.map((cell) => row(cell, cell.jobs.map((job) => jobs.get(job)).filter(Boolean)));
+  const stage = at("grid-stage");
+  stage.dataset.list = "grid";
+  stage.replaceChildren(head, h("p", { className: "hint" }, "Choose the good ones, then finish them below: the same seed at full quality."), h("div", { className: "matrix" }, ...rows));
+}
+
+function row(cell, jobs) {
+  const notes = [cell.style, cell.preset].filter(Boolean).join(" · ");
+  const title = cell.slots.length ? cell.slots.join(" · ") : cell.prompt;
+  return h("section", { className: "grid-row" },
+    h("h2", { title: cell.prompt }, title, h("small", {}, notes)), h("div", { className: "tiles" }, ...jobs.flatMap(places)));
+}
+
+const places = (job) => {
+  const there = new Map((job.assets ?? []).map((asset) => [asset.position, asset]));
+  return Array.from({ length: job.images }, (_, i) => (there.has(i) ? tile(there.get(i), { tools }) : slot(job, i, { tools })));
+};
+
+/** A picture of the grid can be finished or rolled again in its place. */
+function tools(asset, figure) {
+  return [
+    isDraft(asset) ? tool("Finish", "Finish: the same picture at full quality", () => replace(asset, figure, { preset: "final" })) : null,
+    tool("Re-roll", "Draw this cell again with another seed", () => replace(asset, figure, { seed: Math.floor(Math.random() * 2 ** 32) })),
+  ].filter(Boolean);
+}
+
+async function replace(asset, figure, changes) {
+  const job = await again(asset, changes);
+  if (!job) return;
+  chosen.set(asset, false);
+  figure.replaceWith(slot(job, 0, { tools }));
+}
+
+async function finishAll(assets) {
+  const drafts = assets.filter(isDraft);
+  chosen.clear();
+  for (const asset of drafts) {
+    const figure = document.querySelector(`.view:not([hidden]) .tile[data-asset="${asset.id}"]`);
+    if (document.body.dataset.view === "variations" && figure) await replace(asset, figure, { preset: "final", priority: "batch" });
+    else if (!await again(asset, { preset: "final", priority: "batch" })) return;
+  }
+  toast(`${count(drafts.length, "picture")} will be finished with the same seed.`);
+}
+
+async function moreLike(assets) {
+  let jobs = 0;
+  for (const asset of assets) if (await again(asset, { strength: 0.6, count: 2, priority: "batch" })) jobs++;
+  chosen.clear();
+  if (jobs) toast(`${count(2 * jobs, "picture")} like these will be in the library.`, { action: ["Queue", () => { location.hash = "#queue"; }] });
+}
+
+function chooseAll() {
+  for (const figure of at("grid-stage").querySelectorAll(".tile")) if (figure.asset) chosen.set(figure.asset, true);
+}
+
+/** Cancels what is open of the grid; true if there was something. */
+export function cancelAll() {
+  const running = [...at("grid-stage").querySelectorAll(".tile.developing:not(.failed)")].map((figure) => figure.dataset.job);
+  const ids = new Set(running);
+  ids.forEach(cancel);
+  return ids.size > 0;
+}
+
+function showEmpty() {
+  at("grid-stage").replaceChildren(empty("Many at once, then the best in full",
+    "Put choices into braces, such as {red|blue} {car|bike}. The button says how many pictures that makes, how long they take and what they cost."));
+}
+
+/** Earlier grids, by their first prompt. */
+async function loadPast() {
+  const { jobs } = await get("jobs?limit=200").catch(() => ({ jobs: [] }));
+  const batches = new Map();
+  for (const job of jobs.filter((job) => job.batch)) {
+    const known = batches.get(job.batch) ?? { made: job.created_ms, pictures: 0, prompt: "" };
+    batches.set(job.batch, { made: Math.min(known.made, job.created_ms), pictures: known.pictures + job.images, prompt: job.request.prompt });
+  }
+  const item = ([id, { made, pictures, prompt }]) => [id, `${prompt.slice(0, 40)} · ${pictures} · ${when(made)}`];
+  fill(at("grid-past"), [["", batches.size ? "Choose one…" : "None yet"], ...[...batches].map(item)], batch ?? "");
+}
+
+async function showBatch(id) {
+  try {
+    const { jobs } = await get(`jobs?batch=${id}&limit=200`);
+    const whole = await Promise.all(jobs.reverse().map((job) => get(`jobs/${job.id}`)));
+    show(id, cellsOf(whole), new Map(whole.map((job) => [job.id, job])));
+  } catch (error) {
+    toast(error.message, { bad: true });
+  }
+}
+
+function cellsOf(jobs) {
+  const cells = new Map();
+  for (const job of jobs) {
+    const key = JSON.stringify([job.label, job.request.prompt]);
+    if (!cells.has(key)) cells.set(key, { slots: [], style: null, preset: null, ...job.label, prompt: job.request.prompt, jobs: [] });
+    cells.get(key).jobs.push(job.id);
+  }
+  return [...cells.values()];
+}
+
+export function enter() {
+  loadPast();
+}
