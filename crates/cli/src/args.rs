@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::stable_diffusion::{self as sd, Tile, is_checkpoint};
 use engine::{DEFAULT_STRENGTH, EngineError, Options, Order, PrecisionChoice, PresetName, Request, Size, Start, store};
+use train::evaluate::SuiteOptions;
 
 /// Develops pictures from noise: generate, plan, train and verify on your own machine.
 #[derive(Debug, Parser)]
@@ -90,7 +91,7 @@ pub struct JobArgs {
     /// dpmpp_2m].
     #[arg(long, value_name = "NAME")]
     pub sampler: Option<String>,
-    /// Schedule: linear, shifted or shifted:X (X > 1 spends more steps near the noise) [default: linear]; Stable Diffusion:
+    /// Schedule: linear, shifted or shifted:X (X > 1 spends more steps near the noise) [default: shifted:3]; Stable Diffusion:
     /// normal, karras, exponential, simple, sgm_uniform, trailing, leading [default: karras].
     #[arg(long, value_name = "NAME")]
     pub schedule: Option<String>,
@@ -306,6 +307,24 @@ pub struct EvalArgs {
     /// Prompts of each group of the full suite, 2 to 1000.
     #[arg(long, value_name = "N", default_value_t = 96, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub questions: u32,
+    /// Numbers of sampler steps of the full suite [default: 1,2,4,8,25].
+    #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub steps: Vec<u32>,
+    /// Only these groups of the full suite, such as train,held-out-styles; settings are chosen on train alone.
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    pub groups: Vec<String>,
+    /// Guidance scale of the full suite's pictures.
+    #[arg(long, value_name = "X")]
+    pub guidance: Option<f32>,
+    /// Flow times between which it acts.
+    #[arg(long, value_name = "LOW,HIGH", value_parser = interval)]
+    pub guidance_interval: Option<Interval>,
+    /// Sampler of the full suite's pictures.
+    #[arg(long, value_name = "NAME")]
+    pub sampler: Option<String>,
+    /// Schedule of the full suite's pictures.
+    #[arg(long, value_name = "NAME")]
+    pub schedule: Option<String>,
     /// How to run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -438,6 +457,28 @@ pub enum PrecisionArg {
     F32,
     /// bf16 products with f32 sums.
     Bf16,
+}
+
+impl EvalArgs {
+    /// How the full suite is run.
+    pub fn suite_options(&self) -> Result<SuiteOptions, EngineError> {
+        let usual = SuiteOptions::default();
+        let settings = Order {
+            guidance: self.guidance,
+            guidance_interval: self.guidance_interval.map(|interval| (interval.low, interval.high)),
+            sampler: self.sampler.clone(),
+            schedule: self.schedule.clone(),
+            ..Order::default()
+        };
+        let settings = settings.request(None)?;
+        settings.validate()?;
+        Ok(SuiteOptions {
+            questions: self.questions as usize,
+            steps: if self.steps.is_empty() { usual.steps } else { self.steps.clone() },
+            groups: self.groups.clone(),
+            settings,
+        })
+    }
 }
 
 impl JobArgs {

@@ -194,7 +194,7 @@ impl Engine {
             request,
             frame,
             conditions,
-            times: request.times(),
+            times: request.times(turbo),
             turbo,
             start: request.start.as_ref().map(|s| s.fit(size)),
         };

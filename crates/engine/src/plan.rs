@@ -101,9 +101,9 @@ fn price(request: &Request, model: &Model, frame: Frame, tokens: usize, rates: &
     let size = frame.drawn;
     let config = &model.info.config;
     let together = pictures_together(config, size, request.count);
-    let times = request.times();
-    let guidance = request.guidance();
     let turbo = request.is_turbo(&model.info)?;
+    let times = request.times(turbo);
+    let guidance = request.guidance();
     let sampler = if turbo { Sampler::Euler } else { request.sampler };
     let evaluations = sampler.evaluation_times(&times);
     let guided = evaluations.iter().filter(|t| !turbo && guidance.is_guided(**t)).count();

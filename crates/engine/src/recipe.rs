@@ -127,7 +127,7 @@ impl PictureRecipe for Recipe {
              Model: {}, Version: Calotype {}",
             self.steps,
             if self.turbo { Sampler::Euler } else { self.sampler },
-            self.schedule,
+            if self.turbo { Schedule::Linear } else { self.schedule },
             if self.turbo { 1.0 } else { self.guidance },
             self.seed,
             self.size,

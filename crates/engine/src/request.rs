@@ -166,7 +166,7 @@ impl Default for Request {
             guidance: 4.0,
             guidance_interval: (0.1, 1.0),
             sampler: Sampler::default(),
-            schedule: Schedule::default(),
+            schedule: Schedule::Shifted(3.0),
             size: None,
             enlarge: None,
             count: 1,
@@ -261,8 +261,12 @@ impl Request {
         }
     }
 
-    /// The times that the sampler visits, falling to 0: from 1, or from the strength of the start.
-    pub fn times(&self) -> Vec<f32> {
+    /// The times that the sampler visits, falling to 0: from 1, or from the strength of the start. Few steps that a model has
+    /// learned (`turbo`) are equal.
+    pub fn times(&self, turbo: bool) -> Vec<f32> {
+        if turbo {
+            return Schedule::Linear.times(self.steps as usize);
+        }
         let mut times = self.schedule.times(self.steps as usize);
         if let Some(start) = &self.start {
             times.retain(|&t| t < start.strength);

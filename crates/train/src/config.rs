@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::PrecisionChoice;
+use sampling::Schedule;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -98,8 +99,10 @@ impl Default for EnlargerConfig {
 pub struct TurboConfig {
     /// The model whose many steps are imitated: `default`, or a path.
     pub teacher: String,
-    /// Its steps, a multiple of four.
+    /// Its steps. With its schedule they must visit the times 3/4, 1/2 and 1/4.
     pub steps: usize,
+    /// Its schedule.
+    pub schedule: Schedule,
     /// Its guidance.
     pub guidance: f32,
     /// Flow times between which the guidance acts.
@@ -109,8 +112,8 @@ pub struct TurboConfig {
 impl Default for TurboConfig {
     fn default() -> Self {
         let usual = engine::Request::default();
-        let engine::Request { guidance, guidance_interval, .. } = usual;
-        TurboConfig { teacher: "default".into(), steps: 16, guidance, guidance_interval }
+        let engine::Request { schedule, guidance, guidance_interval, .. } = usual;
+        TurboConfig { teacher: "default".into(), steps: 20, schedule, guidance, guidance_interval }
     }
 }
 
@@ -375,7 +378,7 @@ impl TrainConfig {
     }
 
     fn check_turbo(&self, turbo: &TurboConfig) -> Result<(), TrainError> {
-        use crate::task::{TURBO_GROUP, TURBO_STOPS};
+        use crate::task::{TURBO_GROUP, turbo_stops};
         let bad = |field, expected: String, found: String| Err(TrainError::ConfigRange { field, expected, found });
         if self.enlarger.is_some() {
             return bad("turbo", "only one of enlarger and turbo".into(), "both".into());
@@ -386,8 +389,9 @@ impl TrainConfig {
         if !self.batch.is_multiple_of(TURBO_GROUP) {
             return bad("batch", format!("a multiple of {TURBO_GROUP}"), self.batch.to_string());
         }
-        if !turbo.steps.is_multiple_of(TURBO_STOPS) || !(TURBO_STOPS..=200).contains(&turbo.steps) {
-            return bad("turbo.steps", format!("a multiple of {TURBO_STOPS} up to 200"), turbo.steps.to_string());
+        if !(1..=200).contains(&turbo.steps) || turbo_stops(&turbo.schedule.times(turbo.steps)).is_none() {
+            let found = format!("{}, {}", turbo.steps, turbo.schedule);
+            return bad("turbo.steps, schedule", "at most 200 that visit 3/4, 1/2 and 1/4".into(), found);
         }
         let (low, high) = turbo.guidance_interval;
         if !((0.0..=30.0).contains(&turbo.guidance) && (0.0..=1.0).contains(&low) && (low..=1.0).contains(&high)) {

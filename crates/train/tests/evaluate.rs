@@ -49,7 +49,8 @@ fn a_judge_learns_and_a_model_is_compared_with_real_pictures() {
     let model = dir.path().join("model.safetensors");
     engine::model::write(&model, &info, &parameters).unwrap();
     let mut share = 0.0;
-    let report = evaluate::full(&cpu, model.to_str().unwrap(), &data, &file, 12, &mut |done| share = done).unwrap();
+    let suite = evaluate::SuiteOptions { questions: 12, ..Default::default() };
+    let report = evaluate::full(&cpu, model.to_str().unwrap(), &data, &file, &suite, &mut |done| share = done).unwrap();
     assert!((share - 1.0).abs() < 1e-9, "{share}");
     let group = &report.groups[0];
     assert_eq!((report.groups.len(), group.name.as_str(), group.questions), (1, "train", 12));

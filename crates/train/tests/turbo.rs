@@ -5,6 +5,7 @@ use std::path::Path;
 
 use engine::{CancelToken, Engine, Options, PrecisionChoice, Request};
 use kernels::Cpu;
+use sampling::Schedule;
 use simd::Isa;
 use train::run::run;
 use train::trainer::Trainer;
@@ -42,7 +43,7 @@ fn taught(folder: &Path) -> TrainConfig {
     std::fs::rename(folder.join("run/model.safetensors"), folder.join("teacher.safetensors")).unwrap();
     std::fs::remove_dir_all(folder.join("run")).unwrap();
     let few = format!(
-        "init = 'teacher.safetensors'\n{NETWORK}\nstep_length = true\n[turbo]\nteacher = 'teacher.safetensors'\nsteps = 8\nguidance = 2.0"
+        "init = 'teacher.safetensors'\n{NETWORK}\nstep_length = true\n[turbo]\nteacher = 'teacher.safetensors'\nsteps = 8\nschedule = 'linear'\nguidance = 2.0"
     );
     config(folder, &few)
 }
@@ -83,6 +84,7 @@ fn few_steps_come_close_to_many_and_many_stay() {
         prompt: "a red wall".into(),
         steps,
         guidance: if turbo { Request::default().guidance } else { 2.0 },
+        schedule: if turbo { Request::default().schedule } else { Schedule::Linear },
         turbo: Some(turbo),
         count: 4,
         enlarge: Some(1),

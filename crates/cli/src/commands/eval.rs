@@ -86,8 +86,9 @@ fn full(cpu: &kernels::Cpu, args: &EvalArgs, reporter: &Reporter) -> anyhow::Res
         })?;
         bar.finish_and_clear();
     }
+    let suite = args.suite_options()?;
     let bar = reporter.bar(100, "evaluating");
-    let report = train::evaluate::full(cpu, &args.model, &data, &judge_file, args.questions as usize, &mut |share| {
+    let report = train::evaluate::full(cpu, &args.model, &data, &judge_file, &suite, &mut |share| {
         bar.set_position((100.0 * share) as u64);
     })?;
     bar.finish_and_clear();

@@ -12,4 +12,4 @@ pub use held_out::{SplitLoss, held_out};
 pub use page::page;
 pub use prompts::PROMPTS;
 pub use ridge::Ridge;
-pub use suite::{Group, Report, STEPS, Scores, full};
+pub use suite::{Group, Report, STEPS, Scores, SuiteOptions, full};

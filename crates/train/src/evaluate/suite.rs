@@ -91,14 +91,33 @@ struct Question {
     real: [Vec<u8>; 2],
 }
 
-/// Runs the suite on the model at `model` with the data in `folder` and the judge at `judge`, `count` questions a group.
-/// `progress` hears the finished share.
+/// How the suite is run.
+#[derive(Debug, Clone)]
+pub struct SuiteOptions {
+    /// Questions of each group.
+    pub questions: usize,
+    /// Numbers of sampler steps.
+    pub steps: Vec<u32>,
+    /// Groups to ask, by name; empty = all.
+    pub groups: Vec<String>,
+    /// Guidance, sampler and schedule of every picture; what else is in it is left aside.
+    pub settings: Request,
+}
+
+impl Default for SuiteOptions {
+    fn default() -> Self {
+        Self { questions: 200, steps: STEPS.to_vec(), groups: Vec::new(), settings: Request::default() }
+    }
+}
+
+/// Runs the suite on the model at `model` with the data in `folder` and the judge at `judge`. `progress` hears the finished
+/// share.
 pub fn full(
     cpu: &Cpu,
     model: &str,
     folder: &Path,
     judge: &Path,
-    count: usize,
+    suite: &SuiteOptions,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Report, TrainError> {
     let model = engine::store::open(model)?;
@@ -106,9 +125,10 @@ pub fn full(
     let mut engine = Engine::new(&model, &options)?;
     let mut judge = Judge::open(cpu, judge)?;
     let bench = Bench::new(&mut judge, folder)?;
-    let groups = questions(folder, judge.side(), count)?;
+    let mut groups = questions(folder, judge.side(), suite.questions)?;
+    groups.retain(|(name, _)| suite.groups.is_empty() || suite.groups.contains(name));
     let all: usize = groups.iter().map(|(_, questions)| questions.len()).sum();
-    let work = (all * STEPS.len() + SEEDED * SEEDS as usize) as f64;
+    let work = (all * suite.steps.len() + SEEDED * SEEDS as usize) as f64;
     let mut done = 0.0;
     let mut draw = |engine: &mut Engine, side: usize, request: &Request| -> Result<(Vec<Drawn>, f64), TrainError> {
         let begin = Instant::now();
@@ -147,7 +167,7 @@ pub fn full(
         let mut shuffled = real.clone();
         shuffled.rotate_left(1);
         let mut generated = BTreeMap::new();
-        for steps in STEPS {
+        for &steps in &suite.steps {
             let mut drawn = Vec::with_capacity(questions.len());
             for (i, question) in questions.iter().enumerate() {
                 let request = Request {
@@ -155,7 +175,7 @@ pub fn full(
                     steps,
                     seed: i as u64,
                     enlarge: Some(1),
-                    ..Request::default()
+                    ..suite.settings.clone()
                 };
                 let (mut one, time) = draw(&mut engine, judge.side(), &request)?;
                 drawn.append(&mut one);
@@ -183,7 +203,8 @@ pub fn full(
             count: SEEDS,
             seed: 1000,
             enlarge: Some(1),
-            ..Request::default()
+            steps: suite.steps.last().copied().unwrap_or(suite.settings.steps),
+            ..suite.settings.clone()
         };
         let drawn = draw(&mut engine, judge.side(), &request)?.0;
         seeded.push(embed(&mut judge, &drawn)?);

@@ -16,7 +16,7 @@ use models::ParameterSpec;
 use crate::{TrainConfig, TrainError};
 
 pub(crate) use picture::{load, loss_graph};
-pub(crate) use turbo::{GROUP as TURBO_GROUP, STOPS as TURBO_STOPS};
+pub(crate) use turbo::{GROUP as TURBO_GROUP, stops as turbo_stops};
 
 /// Parameters to start from.
 pub(crate) struct Start {

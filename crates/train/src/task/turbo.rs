@@ -20,7 +20,7 @@ use graph::{Executor, Graph, PackedParameters, Parameters};
 use kernels::Cpu;
 use models::jit;
 use sampling::noise::{Purpose, fill_normal, fill_uniform};
-use sampling::{Guidance, Sampler, Schedule, combine, sample};
+use sampling::{Guidance, Sampler, combine, sample};
 
 use super::picture::{Drawing, load};
 use super::{Start, Task};
@@ -28,8 +28,8 @@ use crate::config::TurboConfig;
 use crate::trainer::precision;
 use crate::{TrainConfig, TrainError, flow, samples};
 
-/// The path is cut at this many equally distant times.
-pub(crate) const STOPS: usize = 4;
+/// The path is cut into this many parts of equal time.
+const STOPS: usize = 4;
 /// From which stop to which: four steps, two, one.
 const JUMPS: [(usize, usize); 7] = [(0, 1), (1, 2), (2, 3), (3, 4), (0, 2), (2, 4), (0, 4)];
 /// On how many places of a path the teacher's predictions are learned too.
@@ -47,6 +47,8 @@ pub(super) struct FewSteps {
 /// The model that is imitated.
 struct Teacher {
     times: Vec<f32>,
+    /// After how many steps it is at each stop.
+    stops: [usize; STOPS + 1],
     guidance: Guidance,
     noise_scale: f32,
     /// Of a batch `[paths with their captions, the same paths without]`.
@@ -221,6 +223,15 @@ fn time(stop: usize) -> f32 {
     1.0 - stop as f32 / STOPS as f32
 }
 
+/// After how many steps a sampler that visits `times` is at each stop, if it stops at all of them.
+pub(crate) fn stops(times: &[f32]) -> Option<[usize; STOPS + 1]> {
+    let mut found = [0; STOPS + 1];
+    for (stop, found) in found.iter_mut().enumerate() {
+        *found = times.iter().position(|t| (t - time(stop)).abs() < 1e-5)?;
+    }
+    Some(found)
+}
+
 /// The prediction with which an Euler step takes `from` to `to`: `to = (s/t)·from + (1 - s/t)·x`.
 fn target((start, end): (usize, usize), from: &[f32], to: &[f32], x: &mut [f32]) {
     let keep = time(end) / time(start);
@@ -262,8 +273,10 @@ impl Teacher {
             executor.input_mut("step")?.fill(0.0);
         }
         let (low, high) = turbo.guidance_interval;
+        let times = turbo.schedule.times(turbo.steps);
         Ok(Self {
-            times: Schedule::Linear.times(turbo.steps),
+            stops: stops(&times).expect("a checked configuration"),
+            times,
             guidance: Guidance { scale: turbo.guidance, low, high },
             noise_scale: info.config.noise_scale,
             executor,
@@ -286,8 +299,7 @@ impl Teacher {
         for list in states.iter_mut().chain(predictions.as_flattened_mut()) {
             *list = vec![0.0; noise.len()];
         }
-        let Teacher { times, guidance, executor, .. } = self;
-        let apart = (times.len() - 1) / STOPS;
+        let Teacher { times, stops: visits, guidance, executor, .. } = self;
         let picture = noise.len() / looks.len();
         let mut evaluation = 0;
         sample(
@@ -315,8 +327,8 @@ impl Teacher {
                 Ok::<_, TrainError>(prediction)
             },
             &mut |step| {
-                if step.done.is_multiple_of(apart) {
-                    stops[step.done / apart] = step.z.to_vec();
+                if let Some(stop) = visits.iter().position(|&visit| visit == step.done) {
+                    stops[stop] = step.z.to_vec();
                 }
                 Ok(())
             },
@@ -327,7 +339,16 @@ impl Teacher {
 
 #[cfg(test)]
 mod tests {
+    use sampling::Schedule;
+
     use super::*;
+
+    #[test]
+    fn schedules_that_stop_where_few_steps_do() {
+        assert_eq!(stops(&Schedule::Shifted(3.0).times(20)), Some([0, 10, 15, 18, 20]));
+        assert_eq!(stops(&Schedule::Linear.times(8)), Some([0, 2, 4, 6, 8]));
+        assert_eq!(stops(&Schedule::Linear.times(6)), None);
+    }
 
     #[test]
     fn jumps_land_where_an_euler_step_takes_them() {
