@@ -13,6 +13,7 @@ pub mod enlarge;
 mod error;
 mod event;
 mod generate;
+mod inspect;
 pub mod model;
 mod options;
 mod order;
@@ -24,6 +25,7 @@ mod request;
 pub mod stable_diffusion;
 mod start;
 pub mod store;
+mod tokens;
 mod verify;
 
 pub use encoder::open as open_text_encoder;
@@ -31,6 +33,7 @@ pub use enlarge::Enlarger;
 pub use error::EngineError;
 pub use event::{CancelToken, Event, Preview};
 pub use generate::{Engine, Image};
+pub use inspect::{InspectedPart, Inspection, inspect_file};
 pub use model::{Model, ModelInfo};
 pub use options::{MAX_THREADS, Options, PrecisionChoice, physical_cores, precision_name};
 pub use order::{DEFAULT_STRENGTH, Kind, Order, PresetName};
@@ -42,4 +45,5 @@ pub use request::{
     Frame, MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_BYTES, MAX_SIDE, MAX_STEPS, MIN_SIDE, Preset, Request, Size, TURBO_STEPS,
 };
 pub use start::{Origin, Start};
+pub use tokens::{Token, Tokens, tokens};
 pub use verify::{Verification, verify};

@@ -4,7 +4,8 @@ import { s } from "./dom.js";
 
 const WIDTH = 860;
 const HEIGHT = 320;
-const EDGE = { left: 56, right: 24, top: 16, bottom: 44 };
+const LOW = 200;
+const EDGE = { left: 72, right: 24, top: 16, bottom: 44 };
 
 /** Round steps that divide 0..=most into about `parts`. */
 export function ticks(most, parts = 5) {
@@ -14,19 +15,19 @@ export function ticks(most, parts = 5) {
   return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, i) => i * step);
 }
 
-const frame = (title) => s("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title });
+const frame = (title, height = HEIGHT) => s("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": title });
 const label = (x, y, text, anchor = "middle") => {
   const element = s("text", { x, y, "text-anchor": anchor });
   element.textContent = text;
   return element;
 };
 
-function axes(svg, [x, xs, xText], [y, ys, yText]) {
+function axes(svg, [x, xs, xText], [y, ys, yText], height = HEIGHT) {
   for (const value of ys) {
     svg.append(s("line", { class: "rule", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(value), y2: y(value) }), label(EDGE.left - 8, y(value) + 4, yText(value), "end"));
   }
-  for (const value of xs) svg.append(label(x(value), HEIGHT - EDGE.bottom + 18, xText(value)));
-  svg.append(s("line", { class: "axis", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: HEIGHT - EDGE.bottom, y2: HEIGHT - EDGE.bottom }));
+  for (const value of xs) svg.append(label(x(value), height - EDGE.bottom + 18, xText(value)));
+  svg.append(s("line", { class: "axis", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: height - EDGE.bottom, y2: height - EDGE.bottom }));
 }
 
 const scale = (from, to, low, high) => (value) => from + ((value - low) / (high - low || 1)) * (to - from);
@@ -60,10 +61,10 @@ function dot(x, y, series, name) {
 export function bars(title, days, text) {
   const most = Math.max(...days.map(([, value]) => value));
   const x = scale(EDGE.left, WIDTH - EDGE.right, 0, days.length);
-  const y = scale(HEIGHT - EDGE.bottom, EDGE.top, 0, most || 1);
-  const svg = frame(title);
+  const y = scale(LOW - EDGE.bottom, EDGE.top, 0, most || 1);
+  const svg = frame(title, LOW);
   const each = Math.ceil(days.length / 8);
-  axes(svg, [(i) => x(i + 0.5), days.map((_, i) => i).filter((i) => i % each === 0), (i) => days[i][0].slice(5)], [y, ticks(most, 3), text]);
+  axes(svg, [(i) => x(i + 0.5), days.map((_, i) => i).filter((i) => i % each === 0), (i) => days[i][0].slice(5)], [y, ticks(most, 3), text], LOW);
   days.forEach(([day, value], i) => {
     const wide = Math.min(x(1) - x(0) - 2, 42);
     const mark = s("rect", { class: "bar-mark", x: x(i + 0.5) - wide / 2, y: y(value), width: wide, height: Math.max(y(0) - y(value), 0), rx: 3 });

@@ -5,7 +5,7 @@ import { ask, at, h, toast } from "./dom.js";
 import { count } from "./words.js";
 
 const assets = new Map();
-/** Actions of the views: `[title, enabled(assets), work(assets)]`. */
+/** Actions of the views: `[title, enabled(assets), work(assets), note(assets)]`; a note says what it will take. */
 const actions = [];
 
 export const chosen = {
@@ -22,7 +22,7 @@ export const chosen = {
 };
 
 /** Adds an action to the bar. */
-export const addAction = (title, enabled, work) => actions.push([title, enabled, work]);
+export const addAction = (title, enabled, work, note = null) => actions.push([title, enabled, work, note]);
 
 function paint() {
   for (const label of document.querySelectorAll("[data-pick]")) {
@@ -34,10 +34,15 @@ function paint() {
   bar.hidden = assets.size === 0;
   document.body.classList.toggle("choosing", assets.size > 0);
   if (assets.size === 0) return bar.replaceChildren();
-  const button = ([title, enabled, work]) =>
-    h("button", { type: "button", disabled: !enabled(chosen.all()), on: { click: () => work(chosen.all()) } }, title);
-  bar.replaceChildren(h("b", {}, `${assets.size} chosen`), ...actions.map(button), zipButton(), removeButton(),
+  bar.replaceChildren(h("b", {}, `${assets.size} chosen`), ...actions.map(actionButton), zipButton(), removeButton(),
     h("button", { type: "button", className: "quiet", on: { click: chosen.clear } }, "Clear"));
+}
+
+function actionButton([title, enabled, work, note]) {
+  const can = enabled(chosen.all());
+  const button = h("button", { type: "button", disabled: !can, on: { click: () => work(chosen.all()) } }, title);
+  if (can) note?.(chosen.all()).then((text) => button.append(h("small", {}, text)), () => {});
+  return button;
 }
 
 function zipButton() {

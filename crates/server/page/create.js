@@ -1,7 +1,7 @@
 // The Create page: words to a job, with what it will take said before it is queued.
 
 import { get, on, post, postOnce, upload, picture, ApiError } from "./api.js";
-import { at, calm, checked, choices, fill, h, showError } from "./dom.js";
+import { askText, at, calm, checked, choices, fill, h, showError } from "./dom.js";
 import { addProject, kept, known, model, projectItems, watch } from "./state.js";
 import { cancelNewest, showRun } from "./runs.js";
 import { channels } from "./sizes.js";
@@ -18,17 +18,16 @@ export function setUp() {
   const last = kept.get("create", {});
   for (const name of ["prompt", "count", "negative"]) if (last[name]) form.elements[name].value = last[name];
   watch("styles", (styles) => choices(at("styles"), "radio", "style", [["", "None"], ...styles.map((style) => [style, style])], [last.style ?? ""]));
-  watch("models", () => (modelsChanged(last), changed()));
+  watch("models", (models) => { if (models.length) { modelsChanged(kept.get("create", {})); changed(); } });
   watch("projects", (projects) => {
     if (projects.length) fill(at("project"), [...projectItems(), ["new", "New project…"]], at("project").value || last.project);
   });
-  watch("settings", changed);
+  watch("settings", () => { if (known.models.length) changed(); });
   form.addEventListener("input", changed);
   form.addEventListener("change", edited);
   form.addEventListener("submit", (event) => (event.preventDefault(), generate()));
   at("start-file").addEventListener("change", () => takeFile(at("start-file").files[0]));
   dropOn(at("start"));
-  showEmpty();
 }
 
 function modelsChanged(last = {}) {
@@ -56,8 +55,8 @@ async function edited(event) {
 
 /** Asks for a name and chooses the new project in the select. */
 export async function newProject(select) {
-  const name = window.prompt("Name of the new project");
-  const made = name?.trim() ? await addProject(name.trim()).catch((error) => (showError(form, error), null)) : null;
+  const name = await askText("New project", "Name", "Make it");
+  const made = name ? await addProject(name).catch((error) => (showError(form, error), null)) : null;
   select.value = made?.id ?? "default";
 }
 
@@ -208,8 +207,10 @@ function showEmpty() {
 /** Shows jobs that are still open and the newest ones that are done, after a reload. */
 export async function restore() {
   const { jobs } = await get("jobs?limit=20");
-  const own = jobs.filter((job) => !job.batch && job.source === "native" && (job.state === "done" || job.state === "queued" || job.state === "running"));
-  for (const job of own.slice(0, 4).reverse()) showRun(await get(`jobs/${job.id}`));
+  const own = jobs.filter((job) => !job.batch && job.source === "native" && job.priority === "interactive" && (job.state === "done" || job.state === "queued" || job.state === "running"));
+  const whole = await Promise.all(own.slice(0, 4).map((job) => get(`jobs/${job.id}`)));
+  whole.reverse().forEach((job) => showRun(job));
+  showEmpty();
 }
 
 export const shortcuts = { generate, cancelNewest };

@@ -18,6 +18,7 @@ opener.open = (asset, others) => {
   list = others;
   show(asset);
   if (!dialog.open) dialog.showModal();
+  dialog.scrollTop = 0;
 };
 
 /** Opens a picture by its id. */
@@ -120,7 +121,7 @@ function making(asset) {
     isDraft(asset) ? button("Finish", () => run({ preset: "final" }), "primary") : null,
     button("Use these settings", () => useSettings(asset)),
     button("More like this", () => run({ strength: Number(strength.value), count: 4 })),
-    h("label", { className: "small", htmlFor: "detail-strength" }, "how different", strength),
+    h("label", { className: "inline", htmlFor: "detail-strength" }, "how different", strength),
     start,
   ].filter(Boolean);
 }

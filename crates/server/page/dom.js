@@ -81,6 +81,21 @@ export function ask(title, text, yes) {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }
 
+/** Asks for a few words; empty if there is no answer. */
+export function askText(title, label, yes) {
+  const dialog = at("ask");
+  const input = h("input", { id: "ask-words", maxLength: 100, required: true });
+  dialog.replaceChildren(h("form", { method: "dialog" },
+    h("h2", { id: "ask-title" }, title),
+    h("div", { className: "field" }, h("label", { htmlFor: "ask-words" }, label), input),
+    h("div", { className: "buttons" },
+      h("button", { type: "button", on: { click: () => dialog.close() } }, "Not now"), h("button", { value: "yes", className: "primary" }, yes))));
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) =>
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? input.value.trim() : ""), { once: true }));
+}
+
 /** Shows errors beside the fields they name, in a form; `error` null clears them. What no field claims is said by itself. */
 export function showError(form, error) {
   for (const place of form.querySelectorAll("[data-error]")) place.textContent = "";

@@ -1,7 +1,7 @@
 // Every picture: search, filters, marks, many at once.
 
 import { get, on } from "./api.js";
-import { at, calm, empty, fill, h, toast } from "./dom.js";
+import { askText, at, calm, empty, fill, h, toast } from "./dom.js";
 import { addAction } from "./chosen.js";
 import { change, tile } from "./tiles.js";
 import { compare } from "./compare.js";
@@ -66,7 +66,7 @@ function nothing() {
 }
 
 async function tagAll(assets) {
-  const tag = window.prompt(`Tag for ${count(assets.length, "picture")}`)?.trim();
+  const tag = await askText(`Tag ${count(assets.length, "picture")}`, "Tag", "Add it");
   if (!tag) return;
   for (const asset of assets) await change(asset, { tags: [...new Set([...asset.tags, tag])] }).catch(() => {});
   loadTags();

@@ -18,6 +18,7 @@ const order = Object.keys(views);
 function show() {
   const [name, id] = location.hash.slice(1).split("/");
   const view = views[name] ? name : "create";
+  if (document.body.dataset.view !== view) chosen.clear();
   document.body.dataset.view = view;
   for (const other of order) at(`view-${other}`).hidden = other !== view;
   for (const link of at("tabs").children) {

@@ -14,7 +14,8 @@ const STEPS = [2, 4, 12, 50];
 let waiting = null;
 
 export function setUp() {
-  watch("models", () => {
+  watch("models", (models) => {
+    if (!models.length || at("quality-steps").childElementCount) return;
     const now = model();
     const presets = now.presets.map((name) => [name, ...(PRESETS[name] ?? [name])]);
     choices(at("quality-steps"), "checkbox", "way", [...presets, ...STEPS.map((steps) => [String(steps), `${steps} steps`])], [...now.presets, "4"]);
@@ -29,8 +30,9 @@ export function setUp() {
 function jobs() {
   const base = { prompt: at("quality-prompt").value.trim(), seed: Number(at("quality-seed").value), count: 1 };
   const way = (name) => (/^\d+$/.test(name) ? { steps: Number(name) } : { preset: name });
+  const size = model().default_size;
   return checked(at("quality-samplers")).flatMap((sampler) =>
-    checked(at("quality-steps")).map((name) => ({ ...base, ...way(name), sampler: name === "turbo" ? undefined : sampler })));
+    checked(at("quality-steps")).map((name) => ({ ...base, size, ...way(name), sampler: name === "turbo" ? undefined : sampler })));
 }
 
 let newest = 0;
@@ -68,8 +70,9 @@ const series = (job) => job.request.sampler ?? "turbo";
 
 function showLadder(made) {
   const one = (job) => h("figure", { data: { way: job.id } }, slot(job, 0), h("figcaption", {}, h("b", {}, name(job)), h("br"), h("span", {}, series(job))));
-  at("quality-result").replaceChildren(h("div", { className: "card", id: "quality-chart" }, h("p", { className: "hint" }, "The chart is drawn when all pictures are there.")),
-    h("div", { className: "ladder", data: { list: "quality" } }, ...made.map(one)));
+  at("quality-result").replaceChildren(h("div", { className: "ways" },
+    h("div", { className: "card", id: "quality-chart" }, h("p", { className: "hint" }, "The chart is drawn when all pictures are there.")),
+    h("div", { className: "ladder", data: { list: "quality" } }, ...made.map(one))));
 }
 
 function settle(job) {
@@ -96,7 +99,7 @@ async function draw({ jobs, assets }) {
   });
   const key = ({ sampler }, i) => h("span", { className: `k${i % 3}` }, h("i"), sampler);
   at("quality-chart").replaceChildren(chart, h("div", { className: "legend" }, ...all.map(key)),
-    h("p", { className: "hint" }, "Likeness is 100 % minus the mean difference of the pixels to the picture with the most steps of the same sampler, with what is transparent on grey. It says when more time stops changing the picture, not which picture is more beautiful: look at them below."));
+    h("p", { className: "hint" }, "Likeness is 100 % minus the mean difference of the pixels to the picture with the most steps of the same sampler, with what is transparent on grey. It says when more time stops changing the picture, not which picture is more beautiful: look at them."));
 }
 
 const slowest = (jobs, sampler) => jobs.filter((job) => series(job) === sampler).reduce((most, job) => (steps(job) > steps(most) ? job : most));

@@ -23,6 +23,9 @@ const ask = calm(async (prompt, model, key) => {
 function paint({ tokens, used, limit, chunks }) {
   const over = limit !== null && used > limit;
   at("tokens").replaceChildren(...tokens.map(({ text, kept }) => h("span", { className: kept ? "" : "cut" }, text)));
+  // What was written last, or the cut, is what one wants to see.
+  const seen = at("tokens").querySelector(".cut") ?? at("tokens").lastElementChild;
+  if (seen) at("tokens").scrollLeft = seen.offsetLeft - at("tokens").offsetLeft - at("tokens").clientWidth / 2;
   const note = at("token-count");
   note.classList.toggle("warn", over);
   if (used === 0) note.textContent = "An empty prompt draws anything.";

@@ -55,9 +55,15 @@ function paint(usage) {
 }
 
 function chart(usage) {
-  const days = new Map();
-  for (const row of [...usage.rows].reverse()) days.set(row.day, (days.get(row.day) ?? 0) + row.cost);
+  const days = span(Math.min(Number(at("usage-days").value), 365));
+  for (const row of usage.rows) days.set(row.day, (days.get(row.day) ?? 0) + row.cost);
   return h("div", { className: "card" }, h("h3", {}, "Cost by day"), bars("Cost by day", [...days], (value) => money(value, usage.currency)));
+}
+
+/** Every day of the span, the oldest first. */
+function span(length) {
+  const day = (back) => new Date(Date.now() - back * 86_400_000).toISOString().slice(0, 10);
+  return new Map(Array.from({ length }, (_, i) => [day(length - 1 - i), 0]));
 }
 
 function table(usage) {

@@ -16,8 +16,9 @@ export function setUp() {
   const last = kept.get("grid", {});
   if (last.prompt) at("grid-prompt").value = last.prompt;
   watch("styles", (styles) => choices(at("grid-styles"), "checkbox", "style", styles.map((style) => [style, style]), last.styles ?? []));
-  watch("models", () => {
-    const now = model();
+  watch("models", (models) => {
+    if (!models.length) return;
+    const [now, last] = [model(), kept.get("grid", {})];
     choices(at("grid-presets"), "checkbox", "preset", now.presets.map((name) => [name, ...(PRESETS[name] ?? [name])]), last.presets ?? ["draft"]);
     fill(at("grid-channel"), channels(now).filter(([value]) => value !== "custom"));
     changed();
@@ -26,7 +27,7 @@ export function setUp() {
   form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => (event.preventDefault(), draw()));
   at("grid-past").addEventListener("change", () => { if (at("grid-past").value) showBatch(at("grid-past").value); });
-  addAction("Finish", (assets) => assets.some(isDraft), finishAll);
+  addAction("Finish", (assets) => assets.some(isDraft), finishAll, finishPlan);
   addAction("More like these", () => true, moreLike);
   showEmpty();
 }
@@ -122,6 +123,14 @@ async function finishAll(assets) {
     else if (!await again(asset, { preset: "final", priority: "batch" })) return;
   }
   toast(`${count(drafts.length, "picture")} will be finished with the same seed.`);
+}
+
+/** What finishing will take: as long for each as for the first. */
+async function finishPlan(assets) {
+  const drafts = assets.filter(isDraft);
+  const { prompt, model, width, height } = drafts[0];
+  const plan = await post("plan", { prompt, model, size: `${width}x${height}`, preset: "final" });
+  return `${drafts.length} · about ${seconds(drafts.length * plan.seconds)} · ${money(drafts.length * plan.cost, plan.currency)}`;
 }
 
 async function moreLike(assets) {

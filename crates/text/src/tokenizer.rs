@@ -43,4 +43,20 @@ impl Tokenizer {
         }
         Ok(ids)
     }
+
+    /// Where each token of a prompt ends in it, in bytes, without the special tokens. A token begins where the one before it
+    /// ends; white space belongs to what follows.
+    pub fn ends(&self, prompt: &str) -> Result<Vec<usize>, TextError> {
+        if prompt.len() > MAX_PROMPT_BYTES {
+            return Err(TextError::PromptTooLong { index: 0, bytes: prompt.len(), limit: MAX_PROMPT_BYTES });
+        }
+        let encoding = self.inner.encode(prompt, false).map_err(|error| TextError::Tokenizer(error.to_string()))?;
+        let mut last = 0;
+        let end = |&(_, end): &(usize, usize)| {
+            // Normalising may move an end into a character.
+            last = (last.max(end).min(prompt.len())..=prompt.len()).find(|&at| prompt.is_char_boundary(at))?;
+            Some(last)
+        };
+        Ok(encoding.get_offsets().iter().map_while(end).collect())
+    }
 }

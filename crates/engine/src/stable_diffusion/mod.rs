@@ -30,6 +30,7 @@ pub use architecture::{Architecture, TextModel};
 pub use load::{Checkpoint, CheckpointProblem, is_checkpoint};
 pub use pipeline::Pipeline;
 pub use plan::{Plan, Proposal, plan};
+pub(crate) use prompt::prompt_tokens;
 pub use recipe::Recipe;
 pub use request::{MAX_SIDE, MIN_SIDE, Request, Tile};
 pub use verify::{Verification, verify};

@@ -99,3 +99,13 @@ pub(super) fn encode(
     });
     Ok(Conditions { tokens, states, vectors })
 }
+
+/// Tokens of a prompt, without the marks of chunks.
+pub(crate) fn prompt_tokens(prompt: &str) -> Result<usize, EngineError> {
+    static TOKENIZER: std::sync::OnceLock<ClipTokenizer> = std::sync::OnceLock::new();
+    if let Some(tokenizer) = TOKENIZER.get() {
+        return Ok(tokenizer.encode(prompt)?.len());
+    }
+    let made = tokenizer()?;
+    Ok(TOKENIZER.get_or_init(|| made).encode(prompt)?.len())
+}
