@@ -54,10 +54,8 @@ fn pieces(prompt: &str, limit: usize) -> Result<Tokens, EngineError> {
     };
     let ends = tokenizer.ends(prompt)?;
     let starts = std::iter::once(0).chain(ends.iter().copied());
-    let token = |(i, (start, &end)): (usize, (usize, &usize))| Token {
-        text: prompt[start..end].to_owned(),
-        kept: i < limit,
-    };
+    let token =
+        |(i, (start, &end)): (usize, (usize, &usize))| Token { text: prompt[start..end].to_owned(), kept: i < limit };
     let tokens: Vec<Token> = starts.zip(&ends).enumerate().map(token).collect();
     Ok(Tokens { used: tokens.len(), tokens, limit: Some(limit), chunks: 1 })
 }
@@ -71,7 +69,9 @@ mod tests {
         if built_in::text_encoder().is_none() {
             return;
         }
-        for prompt in ["a red fox", "", "Füchse, größer als 9 Bäume!", "狐狸 🦊 fox", " \u{301}\u{200b} x", "zzzqqqxxxw"] {
+        for prompt in
+            ["a red fox", "", "Füchse, größer als 9 Bäume!", "狐狸 🦊 fox", " \u{301}\u{200b} x", "zzzqqqxxxw"]
+        {
             let found = pieces(prompt, 3).unwrap();
             let joined: String = found.tokens.iter().map(|token| token.text.as_str()).collect();
             assert_eq!(joined.trim(), prompt.trim_end().trim(), "{prompt}");

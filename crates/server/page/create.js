@@ -131,7 +131,7 @@ export async function generate() {
   try {
     const job = request();
     check(job);
-    performance.clearMarks("first-preview");
+    performance.clearMarks();
     performance.mark("pressed");
     showRun(await postOnce("jobs", job));
     showError(form, null);
@@ -155,6 +155,8 @@ export function use(job, own = {}) {
   if (words.preset) set("preset", words.preset);
   for (const name of ["negative", "seed", "steps", "guidance", "sampler", "schedule"]) set(name, words[name]);
   set("count", words.count ?? 1);
+  // The seed is part of what was taken over: it should be seen.
+  at("create-more").open = true;
   const known_size = [...at("channel").options].find((option) => option.value.endsWith(`|${words.size}`));
   at("channel").value = known_size?.value ?? (words.size ? "custom" : at("channel").options[0].value);
   if (words.size && !known_size) at("size").value = words.size;

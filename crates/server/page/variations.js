@@ -84,8 +84,11 @@ function show(id, cells, jobs) {
   const rows = cells.map((cell) => row(cell, cell.jobs.map((job) => jobs.get(job)).filter(Boolean)));
   const stage = at("grid-stage");
   stage.dataset.list = "grid";
-  stage.replaceChildren(head, h("p", { className: "hint" }, "Choose the good ones, then finish them below: the same seed at full quality."), h("div", { className: "matrix" }, ...rows));
+  stage.replaceChildren(head, h("p", { className: "hint" }, "Choose the good ones, then finish them below: the same seed at full quality."), h("div", { className: widest(cells, jobs) > 1 ? "matrix" : "matrix single" }, ...rows));
 }
+
+const widest = (cells, jobs) =>
+  Math.max(...cells.map((cell) => cell.jobs.reduce((sum, job) => sum + (jobs.get(job)?.images ?? 0), 0)));
 
 function row(cell, jobs) {
   const notes = [cell.style, cell.preset].filter(Boolean).join(" · ");

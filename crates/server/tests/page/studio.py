@@ -1,0 +1,346 @@
+"""The studio in headless Chromium: generate, cancel, vary, finish, search, download; labels, contrast, weight, layout shift.
+
+usage: studio.py URL FOLDER     screenshots go to FOLDER; exit code 0 if all is well
+"""
+
+import io
+import os
+import sys
+import time
+import zipfile
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+URL, FOLDER = sys.argv[1], sys.argv[2]
+PATIENCE = 240_000
+MAX_WEIGHT = 300_000
+MAX_SHIFT = 0.02
+problems = []
+
+WATCH = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) {
+    window.shifts.push([entry.value, entry.sources.map((one) => one.node?.id || one.node?.className || one.node?.nodeName)]);
+  }
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+UNLABELLED = """() => [...document.querySelectorAll("input, select, textarea, button, a[href], progress, [role=img]")].filter((one) => {
+  if (!one.checkVisibility()) return false;
+  const named = one.getAttribute("aria-label") || one.getAttribute("title") || one.labels?.length && [...one.labels].some((label) => label.textContent.trim());
+  return !(named || ["BUTTON", "A"].includes(one.tagName) && one.textContent.trim());
+}).map((one) => one.outerHTML.slice(0, 120))"""
+
+# Contrast of every text that is seen, on the nearest opaque ground behind it.
+PALE = """() => {
+  const canvas = document.createElement("canvas"); canvas.width = canvas.height = 1;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const rgba = (colour) => { context.clearRect(0, 0, 1, 1); context.fillStyle = colour; context.fillRect(0, 0, 1, 1); return context.getImageData(0, 0, 1, 1).data; };
+  const light = ([r, g, b]) => { const f = (v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
+  const ground = (one) => { for (; one; one = one.parentElement) { const colour = rgba(getComputedStyle(one).backgroundColor); if (colour[3] > 250) return colour; } return [255, 255, 255]; };
+  const found = [];
+  const walker = document.createTreeWalker(document.querySelector("dialog[open]") ?? document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const one = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !one.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || one.closest(":disabled, .sr, option, title, noscript")) continue;
+    const style = getComputedStyle(one);
+    const colour = one instanceof SVGElement ? style.fill : style.color;
+    const [a, b] = [light(rgba(colour)), light(ground(one))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) found.push(`${ratio.toFixed(2)} ${one.tagName}.${one.className}: ${walker.currentNode.textContent.trim().slice(0, 40)}`);
+  }
+  return found;
+}"""
+
+
+def check(fine, text):
+    """Says what is wrong and goes on, so that one run tells everything."""
+    if not fine:
+        problems.append(text)
+        print(f"WRONG: {text}")
+
+
+def until(page, condition, arg=None):
+    """Waits for a condition in the page, whose policy forbids what `wait_for_function` does."""
+    end = time.time() + PATIENCE / 1000
+    while not page.evaluate(condition, arg):
+        if time.time() > end:
+            raise TimeoutError(condition)
+        page.wait_for_timeout(100)
+
+
+def look(page, name):
+    """A screenshot, and what can be seen of labels, contrast and width."""
+    page.wait_for_timeout(400)
+    page.screenshot(path=os.path.join(FOLDER, f"{name}.png"))
+    for text in page.evaluate(UNLABELLED):
+        check(False, f"{name}: no label: {text}")
+    for text in page.evaluate(PALE):
+        check(False, f"{name}: contrast {text}")
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    check(wide <= 0, f"{name}: {wide} px wider than the window")
+
+
+def console(page, said):
+    """Nothing may be complained of, but for what the test itself makes wrong: browsers report each refused request."""
+    if "status of 400" in said.text and page.refusals:
+        return
+    check(said.type not in ("error", "warning"), f"console: {said.text}")
+
+
+def open_page(browser, **options):
+    context = browser.new_context(accept_downloads=True, **options)
+    page = context.new_page()
+    page.add_init_script(WATCH)
+    page.set_default_timeout(PATIENCE / 2)
+    page.refusals = 0
+    page.on("console", lambda said: console(page, said))
+    page.on("pageerror", lambda error: check(False, f"script: {error}"))
+    page.answers = []
+
+    def keep(response):
+        path = response.url[len(URL):]
+        if path == "/" or path.startswith("/studio/") or path == "/favicon.svg":
+            page.answers.append(response)
+            policy = response.headers.get("content-security-policy", "")
+            check("script-src 'self';" in policy and "unsafe" not in policy, f"{path}: policy {policy}")
+
+    page.on("response", keep)
+    page.goto(URL + "/")
+    page.wait_for_selector("body[data-ready=yes]")
+    return page
+
+
+def view(page, name):
+    page.click(f"#tabs >> a[data-view={name}]")
+    page.wait_for_selector(f"#view-{name}:not([hidden])")
+
+
+def shifts(page, name):
+    all_of_them = page.evaluate("window.shifts")
+    total = sum(value for value, _ in all_of_them)
+    check(total <= MAX_SHIFT, f"{name}: layout shift {total:.3f}: {all_of_them[:4]}")
+    print(f"{name}: layout shift {total:.4f}")
+
+
+def planned(page, place):
+    """Waits until the button says what it will take."""
+    page.wait_for_selector(f"{place}:not(.old):has-text('about')")
+    return page.inner_text(place)
+
+
+def generate(page):
+    page.fill("#prompt", "a red fox")
+    page.click("#styles >> text=3d render")
+    page.click("#presets >> text=Draft")
+    page.fill("#count", "2")
+    page.wait_for_selector("#token-count:has-text('of')")
+    check("fox" in page.inner_text("#tokens"), "the tokens are not shown")
+    said = planned(page, "#generate-plan")
+    check("B" in said and "€" in said, f"the button says {said}")
+    # The engine loads with its first job; people see that once.
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector(".run .tile.developing")
+    page.wait_for_selector(".run[data-state=done] .tile[data-asset]")
+    first = page.evaluate("performance.getEntriesByName('first-preview')[0]?.startTime - performance.getEntriesByName('pressed')[0]?.startTime")
+    page.click("#generate")
+    page.wait_for_selector(".tile .emerging")
+    again = page.evaluate("performance.getEntriesByName('first-preview')[0]?.startTime - performance.getEntriesByName('pressed')[0]?.startTime")
+    look(page, "emerging")
+    print(f"button to first preview: {first:.0f} ms with a cold engine, {again:.0f} ms with a warm one")
+    until(page, "document.querySelectorAll('.run[data-state=done]').length === 2")
+    look(page, "create")
+
+
+def cut_and_wrong(page):
+    page.fill("#prompt", "fox and tree and " * 60)
+    page.wait_for_selector("#tokens .cut")
+    check("cut" in page.inner_text("#token-count"), "what is cut is not said")
+    page.fill("#prompt", "a red fox")
+    page.click("#create-more > summary")
+    page.refusals = 1
+    page.fill("#steps", "0")
+    page.wait_for_selector("#create-form [data-error=steps]:not(:empty)")
+    check(page.get_attribute("#steps", "aria-invalid") == "true", "the wrong field is not marked")
+    page.screenshot(path=os.path.join(FOLDER, "error.png"))
+    page.fill("#steps", "")
+    planned(page, "#generate-plan")
+    page.refusals = 0
+    page.click("#create-more > summary")
+
+
+def cancel(page):
+    page.fill("#count", "16")
+    page.click("#presets >> text=Final")
+    planned(page, "#generate-plan")
+    page.click("#generate")
+    page.wait_for_selector(".run[data-state=running]")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".run[data-state=cancelled]", timeout=30_000)
+
+
+def vary(page):
+    view(page, "variations")
+    page.fill("#grid-prompt", "a {red|blue} {car|cup}")
+    page.fill("#grid-seeds", "1")
+    page.wait_for_selector("#grid-label:has-text('4 pictures')")
+    planned(page, "#grid-plan")
+    page.click("#grid-go")
+    until(page, "document.querySelectorAll('#grid-stage .tile[data-asset]').length === 4")
+    look(page, "variations")
+    tiles = page.locator("#grid-stage .tile")
+    for index in (0, 1):
+        tiles.nth(index).hover()
+        tiles.nth(index).locator(".pick").click()
+    page.click("#chosen >> text=Compare")
+    page.wait_for_selector("#compare[open] .differences")
+    look(page, "compare")
+    page.keyboard.press("Escape")
+    before = tiles.nth(0).get_attribute("data-asset")
+    page.click("#chosen >> text=Finish")
+    until(page, "(before) => { const now = document.querySelector('#grid-stage .tile'); return now.asset && now.asset.id !== before && now.asset.recipe.steps === 25; }", arg=before)
+    finished = page.evaluate("document.querySelector('#grid-stage .tile').asset.seed")
+    seed = page.evaluate("async (id) => (await (await fetch(`/api/v1/assets/${id}`)).json()).seed", before)
+    check(finished == seed, f"finished with seed {finished}, the draft had {seed}")
+    last = tiles.nth(3)
+    before = last.get_attribute("data-asset")
+    last.hover()
+    last.locator("text=Re-roll").click()
+    until(page, "(before) => { const now = [...document.querySelectorAll('#grid-stage .tile')][3]; return now.asset && now.asset.id !== before; }", arg=before)
+
+
+def library(page):
+    view(page, "library")
+    page.wait_for_selector("#gallery .tile")
+    page.fill("#search", "blue cup")
+    until(page, "[...document.querySelectorAll('#gallery .tile')].length > 0 && [...document.querySelectorAll('#gallery .tile')].every((one) => one.asset.prompt === 'a blue cup')")
+    page.fill("#search", "nothing has these words")
+    page.wait_for_selector("#gallery .empty")
+    page.fill("#search", "fox")
+    page.wait_for_selector("#gallery .tile")
+    look(page, "library")
+    page.click("#gallery .tile >> nth=0 >> .open")
+    page.wait_for_selector("#detail[open] #relatives")
+    page.keyboard.press("f")
+    page.wait_for_selector("#detail .heart[aria-pressed=true]")
+    page.keyboard.press("4")
+    page.wait_for_selector("#detail .stars [aria-checked=true][aria-label='4 stars']")
+    page.fill("#detail-tags", "hero, spring")
+    page.press("#detail-tags", "Enter")
+    page.wait_for_timeout(300)
+    for kind, magic in (("png", b"\x89PNG"), ("jpeg", b"\xff\xd8\xff"), ("webp", b"RIFF")):
+        with page.expect_download() as download:
+            page.click(f"#detail a[data-format={kind}]")
+        with open(download.value.path(), "rb") as file:
+            check(file.read().startswith(magic), f"the {kind} download is none")
+    look(page, "detail")
+    page.click("#detail >> text=More like this")
+    page.wait_for_selector("#view-create:not([hidden]) .run:first-child[data-state=done]")
+    check(page.evaluate("document.querySelector('.run .tile').asset.parent !== null"), "a version has no parent")
+    view(page, "library")
+    page.check("#only-favourites")
+    until(page, "document.querySelectorAll('#gallery .tile').length === 1")
+    page.select_option("#filter-tag", "hero")
+    page.locator("#gallery .tile .pick").click()
+    with page.expect_download() as download:
+        page.select_option("#chosen select", "png")
+    with open(download.value.path(), "rb") as file:
+        names = zipfile.ZipFile(io.BytesIO(file.read())).namelist()
+    check({"contact-sheet.png", "manifest.csv"} < set(names), f"the ZIP holds {names}")
+    page.click("#chosen >> text=Clear")
+    page.click("#gallery .tile >> nth=0 >> .open")
+    page.click("#detail >> text=Use these settings")
+    check(page.input_value("#prompt") == "a red fox", "the settings of a picture are not taken over")
+    check(page.input_value("#seed") != "", "the seed of a picture is not taken over")
+
+
+def quality_and_queue(page):
+    view(page, "quality")
+    planned(page, "#quality-plan")
+    page.click("#quality-go")
+    page.wait_for_selector("#quality-chart svg")
+    page.wait_for_selector("#usage table")
+    look(page, "quality")
+    view(page, "queue")
+    page.wait_for_selector("#queue-past .job")
+    picture = os.path.join(FOLDER, "dropped.png")
+    with open(picture, "wb") as file:
+        file.write(page.request.get(URL + page.evaluate("fetch('/api/v1/assets?limit=1').then((r) => r.json()).then((r) => r.assets[0].url)")).body())
+    page.set_input_files("#drop-file", picture)
+    page.wait_for_selector("#inspected >> text=Use these settings")
+    look(page, "queue")
+
+
+def keyboard(page):
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("1")
+    page.wait_for_selector("#view-create:not([hidden])")
+    page.keyboard.press("?")
+    page.wait_for_selector("#help[open]")
+    look(page, "help")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    check(page.evaluate("document.activeElement.id") == "search", "/ does not go to the search")
+    page.keyboard.press("Tab")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    check(outline != "none", "the focus cannot be seen")
+
+
+def portrait(page):
+    """The picture of the README: one run of four, nothing else."""
+    view(page, "create")
+    page.fill("#seed", "")
+    page.click("#create-more > summary")
+    page.fill("#prompt", "a red fox")
+    page.fill("#count", "4")
+    page.click("#presets >> text=Final")
+    page.click("#styles >> text=3d render")
+    planned(page, "#generate-plan")
+    page.click("#generate")
+    page.wait_for_selector(".run:first-child[data-state=done]")
+    page.evaluate("for (const run of [...document.querySelectorAll('.run')].slice(2)) run.remove()")
+    page.evaluate("scrollTo(0, 0)")
+    page.mouse.move(5, 400)
+    page.wait_for_timeout(600)
+    image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(os.path.join(FOLDER, "studio.png"), optimize=True)
+
+
+def main():
+    with sync_playwright() as playwright:
+        path = os.environ.get("CALOTYPE_CHROMIUM", "/usr/bin/chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = open_page(browser, viewport={"width": 1440, "height": 900}, color_scheme="light")
+        page.wait_for_timeout(1500)
+        look(page, "empty")
+        weight = sum(len(answer.body()) for answer in page.answers)
+        check(50_000 < weight <= MAX_WEIGHT, f"the page has {weight} bytes")
+        print(f"page weight: {weight} bytes in {len(page.answers)} files")
+        for step in (generate, cut_and_wrong, cancel, vary, library, quality_and_queue, keyboard, portrait):
+            begin = time.time()
+            step(page)
+            print(f"{step.__name__}: {time.time() - begin:.1f} s")
+        shifts(page, "light")
+        for name, options in (
+            ("dark", {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"}),
+            ("phone", {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}),
+        ):
+            page = open_page(browser, **options)
+            for tab in ("create", "variations", "library", "quality", "queue"):
+                view(page, tab)
+                page.wait_for_timeout(800)
+                look(page, f"{name}-{tab}")
+            view(page, "library")
+            page.click("#gallery .tile >> nth=0 >> .open")
+            page.wait_for_selector("#detail[open] img")
+            look(page, f"{name}-detail")
+            shifts(page, name)
+        browser.close()
+    print(f"{len(problems)} problems")
+    sys.exit(1 if problems else 0)
+
+
+main()
