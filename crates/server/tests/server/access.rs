@@ -6,8 +6,11 @@ use crate::support::{Server, one_at_a_time};
 
 const KEY: &str = "a-key-of-enough-bytes";
 /// Routes beside those that OpenAPI describes.
-const OTHERS: [&str; 33] = [
+const OTHERS: [&str; 36] = [
     "/",
+    "/favicon.svg",
+    "/studio/main.js",
+    "/api/v1/inspect",
     "/docs",
     "/metrics",
     "/mcp",

@@ -7,4 +7,5 @@ mod crash;
 mod documented;
 mod drawing;
 mod overload;
+mod page;
 mod support;
