@@ -24,6 +24,9 @@ pub const MAX_PICTURES: u32 = 1024;
 /// Longest idempotency key in bytes.
 pub const MAX_IDEMPOTENCY_KEY: usize = 200;
 
+/// How long nothing must have happened before the machine is measured.
+const QUIET: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// What every handler shares.
 pub struct App {
     /// Jobs and pictures.
@@ -34,6 +37,8 @@ pub struct App {
     pub models: Arc<Models>,
     /// Predictions.
     pub planner: Planner,
+    /// Held while somebody waits for a quiet moment to measure the machine.
+    pub warming: tokio::sync::Mutex<()>,
     /// Who may come in.
     pub guard: Guard,
     /// Counts of requests.
@@ -194,12 +199,30 @@ impl App {
     fn plan_later(self: Arc<Self>, job: &Job) {
         let (id, name, work) = (job.id.clone(), job.model.clone(), job.work.clone());
         tokio::spawn(async move {
+            if !self.planner.is_warm() {
+                self.quiet().await?;
+            }
             let order: Order = serde_json::from_str(&work).ok()?;
             let model = self.blocking(move |app| app.models.find(&name)).await.ok()?;
             let plan = self.planner.plan(&model, &order).await.ok()?;
             let seconds = plan["seconds"].as_f64()?;
             self.blocking(move |app| Ok(app.store.set_planned(&id, seconds)?)).await.ok()
         });
+    }
+
+    /// Waits until nothing is drawn or waits; one waiter is enough, others get nothing.
+    async fn quiet(self: &Arc<Self>) -> Option<()> {
+        let _only = self.warming.try_lock().ok()?;
+        loop {
+            tokio::time::sleep(QUIET).await;
+            if self.queue.is_stopping() {
+                return None;
+            }
+            let waiting = self.blocking(|app| Ok(app.store.waiting()?)).await.ok()?;
+            if waiting == 0 && self.queue.live.running().is_none() {
+                return Some(());
+            }
+        }
     }
 
     /// Waits until a job is over. Give a listener that began before the job was queued.

@@ -75,6 +75,7 @@ impl Server {
             store,
             models,
             planner: Planner::new(config.worker.clone()),
+            warming: tokio::sync::Mutex::default(),
             guard: Guard::new(&config, keys, needs_key),
             metrics: metrics::Metrics::default(),
         });

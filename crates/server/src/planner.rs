@@ -33,6 +33,11 @@ impl Planner {
         Self { command, worker: tokio::sync::Mutex::default(), kept: Mutex::default() }
     }
 
+    /// Whether a prediction was made: the first one may have to measure the machine, which disturbs whatever is drawn.
+    pub fn is_warm(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     /// A prediction that was made before for a job that takes as long.
     pub fn kept(&self, model: &KnownModel, order: &Order) -> Option<Value> {
         self.lock().get(&key(model, order)).cloned()

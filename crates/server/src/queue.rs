@@ -1,9 +1,10 @@
 //! The one queue: takes jobs from the store, has the worker draw them, keeps the pictures, tells the news. A worker that
 //! ends is started again and its job tried again, until it was tried too often.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -44,6 +45,8 @@ pub struct Queue {
     models: Arc<Models>,
     wake: Notify,
     cancel: Notify,
+    /// Jobs that run, or are just being begun, and that somebody cancelled.
+    cancelled: Mutex<HashSet<String>>,
     stop: watch::Sender<bool>,
 }
 
@@ -65,6 +68,7 @@ impl Queue {
             models,
             wake: Notify::new(),
             cancel: Notify::new(),
+            cancelled: Mutex::default(),
             stop: watch::Sender::new(false),
         }
     }
@@ -96,15 +100,20 @@ impl Queue {
         if was_waiting {
             self.live.tell(Happening::Over(Arc::new(job.clone())));
         }
-        let is_running = self.live.update(|running| {
-            let is_it = running.job.id == id;
-            running.stopping |= is_it;
-            is_it
-        });
-        if is_running == Some(true) {
+        if !was_waiting && !job.state.is_over() {
+            self.cancelled().insert(id.to_owned());
+            self.live.update(|running| running.stopping |= running.job.id == id);
             self.cancel.notify_one();
         }
         Ok(job)
+    }
+
+    fn cancelled(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.cancelled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_cancelled(&self, job: &Job) -> bool {
+        self.cancelled().contains(&job.id)
     }
 
     /// Works until told to stop; a running job has `grace` to end, then it waits for the next start of the server.
@@ -173,6 +182,8 @@ impl Queue {
         self.live.begin(job.clone());
         let turn = self.draw(&job, worker, stop, grace).await;
         self.live.end();
+        // Only one job runs: what else is in here was over before its cancellation.
+        self.cancelled().clear();
         turn
     }
 
@@ -205,7 +216,7 @@ impl Queue {
         // Somebody may have cancelled between the job's beginning and here.
         let mut told = false;
         loop {
-            let is_cancelled = self.live.running().is_some_and(|running| running.stopping);
+            let is_cancelled = self.is_cancelled(job);
             if (is_cancelled || releasing) && !told {
                 told = true;
                 deadline = Some(tokio::time::Instant::now() + OBEY);
@@ -330,6 +341,10 @@ impl Queue {
 
     async fn died(self: &Arc<Self>, job: &Arc<Job>, why: &'static str) -> Turn {
         tracing::warn!("job {}: {why}", job.id);
+        if self.is_cancelled(job) {
+            self.over(job, End::Cancelled, None).await;
+            return Turn::Died;
+        }
         let (queue, id) = (self.clone(), job.id.clone());
         match blocking(move || queue.store.retry_job(&id, why)).await {
             Ok(job) if job.state.is_over() => self.live.tell(Happening::Over(Arc::new(job))),

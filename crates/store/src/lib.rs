@@ -63,11 +63,14 @@ impl Store {
             std::fs::TryLockError::Error(source) => StoreError::Folder { path: lock.clone(), source },
         })?;
         let mut connection = Connection::open(folder.join("calotype.sqlite"))?;
-        schema::prepare(&mut connection)?;
+        let is_new = schema::prepare(&mut connection)?;
         let store =
             Self { folder: folder.to_owned(), connection: Mutex::new(connection), files: Mutex::new(()), _lock: file };
         store.requeue_running()?;
-        store.sweep()?;
+        // A database that is new beside old pictures was lost: they are not to be lost with it.
+        if !is_new {
+            store.sweep()?;
+        }
         Ok(store)
     }
 
@@ -103,6 +106,16 @@ mod tests {
         assert!(matches!(Store::open(folder.path()), Err(StoreError::InUse { .. })));
         drop(store);
         Store::open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_lost_database_takes_no_pictures_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let picture = folder.path().join("assets/ab/picture.png");
+        std::fs::create_dir_all(picture.parent().unwrap()).unwrap();
+        std::fs::write(&picture, b"x").unwrap();
+        drop(Store::open(folder.path()).unwrap());
+        assert!(picture.exists());
     }
 
     #[test]

@@ -74,8 +74,8 @@ const STEPS: &[&str] = &["
     INSERT INTO projects VALUES ('default', 'Default', 0);
 "];
 
-/// Sets the connection up and brings the tables to the newest version.
-pub fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+/// Sets the connection up and brings the tables to the newest version; whether there were none.
+pub fn prepare(connection: &mut Connection) -> Result<bool, StoreError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A commit is on the disk when it returns: an accepted job survives a power cut, too.
@@ -93,7 +93,7 @@ pub fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
         transaction.pragma_update(None, "user_version", found + i as i64 + 1)?;
         transaction.commit()?;
     }
-    Ok(())
+    Ok(found == 0)
 }
 
 #[cfg(test)]

@@ -70,9 +70,9 @@ pub async fn file(
     let result = app
         .blocking(move |app| {
             let asset = app.store.asset(&id)?;
-            let tag = format!("\"{}-{:?}\"", &asset.sha256[..32], wanted).replace([' ', '{', '}'], "");
-            let tag = tag.replace("\"", "");
-            let tag = format!("\"{tag}\"");
+            let (quality, width) = (wanted.quality.unwrap_or(0), wanted.width.unwrap_or(0));
+            let ground = wanted.ground.map_or(String::new(), |[r, g, b]| format!("{r:02x}{g:02x}{b:02x}"));
+            let tag = format!("\"{}-{}-{width}-{quality}-{ground}\"", asset.sha256, wanted.format.name());
             if known.is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
                 return Ok((asset, tag, None));
             }

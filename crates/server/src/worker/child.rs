@@ -8,8 +8,10 @@ use std::time::Instant;
 
 use engine::stable_diffusion::{self as sd, Checkpoint, Pipeline, is_checkpoint};
 use engine::{
-    CancelToken, DEFAULT_STRENGTH, Engine, EngineError, Event, Image, Options, Order, PictureRecipe, Start, store,
+    CancelToken, DEFAULT_STRENGTH, Engine, EngineError, Event, Image, Options, Order, PictureRecipe, Size, Start, store,
 };
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder};
 
 use super::protocol::{Command, Draw, News};
 
@@ -157,8 +159,7 @@ fn tell<R: PictureRecipe + serde::Serialize>(event: Event<'_, R>, done_seconds: 
             let is_due = step < steps && step * PREVIEWS / steps != (step - 1) * PREVIEWS / steps;
             if is_due && !preview.values.is_empty() {
                 let size = preview.size;
-                // A preview that cannot be made is no reason to stop.
-                if let Ok(png) = formats::picture::encode(size.width, size.height, &preview.pixels(), &[]) {
+                if let Some(png) = quick_png(size, &preview.pixels()) {
                     say(&News::Preview { image, step, bytes: png.len() }, &png);
                 }
             }
@@ -166,6 +167,14 @@ fn tell<R: PictureRecipe + serde::Serialize>(event: Event<'_, R>, done_seconds: 
         Event::Image { index, image } => tell_image(index, image),
         Event::Done { seconds, .. } => *done_seconds = seconds,
     }
+}
+
+/// A PNG file that takes little time rather than little room; a preview that cannot be made is no reason to stop.
+fn quick_png(size: Size, pixels: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Sub);
+    encoder.write_image(pixels, size.width, size.height, ExtendedColorType::Rgba8).ok()?;
+    Some(bytes)
 }
 
 fn tell_image<R: PictureRecipe + serde::Serialize>(index: u32, image: &Image<R>) {
