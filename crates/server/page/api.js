@@ -51,9 +51,16 @@ export function picture(asset, { width = 0, format = "", download = false } = {}
 /** News of all jobs: dispatches `job`, `progress`, `preview`, `asset` and `done` with the data as `detail`. */
 export const news = new EventTarget();
 
+const tell = (name, detail) => news.dispatchEvent(new CustomEvent(name, { detail }));
+
+/** Tells how a job is now: news may have come before anybody listened, or while there was no connection. */
+export async function catchUp(id) {
+  const job = await get(`jobs/${id}`).catch(() => null);
+  if (job) tell(["queued", "running"].includes(job.state) ? "job" : "done", job);
+}
+
 export function listen() {
   const stream = new EventSource("/api/v1/events");
-  const tell = (name, detail) => news.dispatchEvent(new CustomEvent(name, { detail }));
   for (const name of ["job", "progress", "preview", "asset", "done"]) {
     stream.addEventListener(name, (event) => tell(name, JSON.parse(event.data)));
   }

@@ -138,6 +138,7 @@ export async function generate() {
     if (matchMedia("(max-width: 860px)").matches) at("stage").scrollIntoView({ behavior: "smooth", block: "start" });
   } catch (error) {
     showError(form, error);
+    form.querySelector("[aria-invalid]")?.focus();
   } finally {
     sending = false;
   }

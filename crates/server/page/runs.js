@@ -44,9 +44,12 @@ export function tools(asset) {
 export const isDraft = (asset) => (asset.recipe?.steps ?? 0) > 0 && asset.recipe.steps < 25;
 
 export async function cancel(id) {
+  const element = runs.get(id)?.element;
+  element?.classList.add("stopping");
   try {
     await remove(`jobs/${id}`);
   } catch (error) {
+    element?.classList.remove("stopping");
     toast(error.message, { bad: true });
   }
 }

@@ -1,6 +1,6 @@
 // One picture on the page: as it develops, and when it is there. A tile keeps its place from the first moment.
 
-import { on, patch, picture, post } from "./api.js";
+import { catchUp, on, patch, picture, post } from "./api.js";
 import { h, toast } from "./dom.js";
 import { noise } from "./noise.js";
 import { chosen } from "./chosen.js";
@@ -20,6 +20,7 @@ export function slot(job, image, { made = () => {}, tools = () => [] } = {}) {
     h("span", { className: "state" }, job.state === "queued" ? "waiting" : ""));
   tile.dataset.job = job.id;
   developing.set(place(job.id, image), { tile, made, tools });
+  if (image === 0) setTimeout(() => catchUp(job.id));
   return tile;
 }
 
@@ -137,6 +138,11 @@ function settle(asset) {
   // The finished picture is fetched and decoded before it takes the preview's place: nothing flashes.
   image.decode().then(after, after);
 }
+
+on("online", (online) => {
+  const jobs = new Set([...developing.keys()].map((key) => key.split(":")[0]));
+  if (online) jobs.forEach(catchUp);
+});
 
 const waitingTiles = (job) =>
   [...developing].filter(([key]) => key.startsWith(`${job}:`)).map(([, waiting]) => waiting.tile);
