@@ -234,6 +234,11 @@ impl Kind {
             Self::Own(info) => {
                 let request = order.request(None)?;
                 request.validate()?;
+                // An order asks for it by its preset.
+                request.is_turbo(info).map_err(|error| match error {
+                    EngineError::Field { field: "turbo", message } => EngineError::field("preset", message),
+                    error => error,
+                })?;
                 Ok((request.frame(info.config.patch, info.image_size)?.size(), request.steps))
             }
             Self::StableDiffusion(architecture) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use engine::Order;
+use engine::{Kind, Order, PresetName};
 use sha2::{Digest, Sha256};
 use store::{Asset, AssetKind, Job, NewAsset, NewJob, Priority, State, Store, Submitted};
 
@@ -110,6 +110,9 @@ impl App {
     pub fn check(&self, draft: &Draft) -> Result<(), ApiError> {
         let model = self.models.find(&draft.model)?;
         let (size, _) = model.kind.check(&draft.order)?;
+        if draft.start.is_some() && draft.order.preset == PresetName::Turbo && matches!(*model.kind, Kind::Own(_)) {
+            return Err(ApiError::field("preset", "turbo leaves no room for a picture to start from"));
+        }
         for side in [size.width, size.height] {
             if side > MAX_SIDE {
                 return Err(ApiError::field("size", format!("{size}: sides are at most {MAX_SIDE} pixels here")));

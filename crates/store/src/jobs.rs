@@ -288,7 +288,7 @@ impl Store {
 
     /// Begins the next job, if one waits.
     pub fn begin_next(&self) -> Result<Option<Job>, StoreError> {
-        let connection = self.connection();
+        let connection = self.relaxed();
         let sql = format!(
             "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_ms = ?1 WHERE seq = \
              (SELECT seq FROM jobs WHERE state = 'queued' ORDER BY priority, seq LIMIT 1) RETURNING {COLUMNS}"
@@ -303,7 +303,7 @@ impl Store {
             End::Failed(message) => (State::Failed, Some(message)),
             End::Cancelled => (State::Cancelled, None),
         };
-        let connection = self.connection();
+        let connection = self.relaxed();
         connection
             .prepare_cached(
                 "UPDATE jobs SET state = ?2, finished_ms = ?3, seconds = ?4, error = ?5 \
@@ -330,7 +330,7 @@ impl Store {
     /// Puts a running job back after the worker ended under it: into the queue, or to the failed ones after
     /// [`MAX_ATTEMPTS`] times.
     pub fn retry_job(&self, id: &str, why: &str) -> Result<Job, StoreError> {
-        let connection = self.connection();
+        let connection = self.relaxed();
         retry(&connection, Some(id), why)?;
         get(&connection, id)
     }
@@ -339,14 +339,14 @@ impl Store {
     pub fn release_job(&self, id: &str) -> Result<(), StoreError> {
         let sql = "UPDATE jobs SET state = 'queued', attempts = attempts - 1, started_ms = NULL \
                    WHERE id = ?1 AND state = 'running'";
-        self.connection().execute(sql, [id])?;
+        self.relaxed().execute(sql, [id])?;
         Ok(())
     }
 
     /// Says how long a job will take.
     pub fn set_planned(&self, id: &str, seconds: f64) -> Result<(), StoreError> {
         let sql = "UPDATE jobs SET planned_seconds = ?2 WHERE id = ?1";
-        self.connection().execute(sql, params![id, seconds])?;
+        self.relaxed().execute(sql, params![id, seconds])?;
         Ok(())
     }
 

@@ -78,8 +78,6 @@ const STEPS: &[&str] = &["
 pub fn prepare(connection: &mut Connection) -> Result<bool, StoreError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // A commit is on the disk when it returns: an accepted job survives a power cut, too.
-    connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     let known = STEPS.len() as i64;

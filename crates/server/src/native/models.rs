@@ -112,6 +112,7 @@ fn usable(name: String, kind: &Kind) -> ModelView {
         samplers,
         schedules,
         presets: match kind {
+            Kind::Own(info) if info.config.step_length => vec!["turbo", "draft", "standard", "final"],
             Kind::Own(_) => vec!["draft", "standard", "final"],
             Kind::StableDiffusion(_) => vec!["draft", "standard", "final", "turbo", "lcm", "lightning"],
         },

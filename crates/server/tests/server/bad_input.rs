@@ -58,7 +58,7 @@ fn every_field_has_a_range() {
         ("prompt", &["1", "[]", &huge]),
         ("negative", &["1", &huge]),
         ("size", &["\"\"", "\"0x0\"", "\"-1x64\"", "\"4096x4096\"", "\"65x64\"", "64", "\"99999999999x64\"", &huge]),
-        ("preset", &["\"best\"", "\"turbo\"", "1", &huge]),
+        ("preset", &["\"best\"", "\"lcm\"", "1", &huge]),
         ("sampler", &["\"x\"", "1", &huge]),
         ("schedule", &["\"x\"", "\"shifted:NaN\"", "\"shifted:1e308\"", &huge]),
         ("priority", &["\"high\"", "1"]),
