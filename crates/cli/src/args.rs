@@ -98,7 +98,7 @@ pub struct JobArgs {
     /// Options that only Stable Diffusion checkpoints know.
     #[command(flatten)]
     pub stable_diffusion: StableDiffusionArgs,
-    /// Size in pixels, such as 512x512; Stable Diffusion: multiples of 64 (SDXL: 32) up to 4096 [default: 4 times what the
+    /// Size in pixels, such as 512x512; Stable Diffusion: multiples of 8 up to 4096 [default: 4 times what the
     /// model draws, 512x512 for the built-in one; Stable Diffusion: the model's].
     #[arg(long, value_name = "WxH")]
     pub size: Option<Size>,
@@ -118,8 +118,8 @@ pub struct JobArgs {
     /// With --vary: draw only where this picture is white and keep what lies under black.
     #[arg(long, value_name = "IMAGE", requires = "vary")]
     pub mask: Option<PathBuf>,
-    /// Steps by name: draft 8, standard 16, final 25; for Stable Diffusion models of few steps also turbo, lcm, lightning (4
-    /// steps without guidance, and their sampler).
+    /// Steps by name: draft 4 (8 with --negative, --vary and the like), standard 12, final 25; turbo: the few steps that the model has
+    /// learned. Stable Diffusion: 8, 16, 25; for models of few steps turbo, lcm, lightning (4 steps without guidance, and their sampler).
     #[arg(long, value_enum, default_value_t = PresetArg::Final)]
     pub preset: PresetArg,
     /// How to run.
@@ -434,13 +434,13 @@ pub enum Suite {
 /// A preset's name.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum PresetArg {
-    /// 8 steps.
+    /// 4 steps; Stable Diffusion: 8.
     Draft,
-    /// 16 steps.
+    /// 12 steps; Stable Diffusion: 16.
     Standard,
     /// 25 steps.
     Final,
-    /// SD-Turbo and SDXL-Turbo: 4 steps of euler_ancestral, trailing.
+    /// Few learned steps; SD-Turbo and SDXL-Turbo: 4 steps of euler_ancestral, trailing.
     Turbo,
     /// Latent consistency models: 4 steps of lcm, trailing.
     Lcm,
@@ -576,8 +576,8 @@ mod tests {
             }
         };
         assert_eq!(steps(&[]), 25);
-        assert_eq!(steps(&["--preset", "draft"]), 8);
-        assert_eq!(steps(&["--preset", "standard"]), 16);
+        assert_eq!(steps(&["--preset", "draft"]), 4);
+        assert_eq!(steps(&["--preset", "standard"]), 12);
         assert_eq!(steps(&["--preset", "draft", "--steps", "3"]), 3);
     }
 }

@@ -99,9 +99,9 @@ impl Frame {
 pub enum Preset {
     /// 4 steps that the model has learned to take; [`Request::turbo`].
     Turbo,
-    /// 8 steps.
+    /// 4 steps, which a model that has learned few steps takes with one prediction each; 8 of a request that leaves no room for that.
     Draft,
-    /// 16 steps.
+    /// 12 steps.
     Standard,
     /// 25 steps.
     Final,
@@ -111,9 +111,8 @@ impl Preset {
     /// Sampler steps of the preset.
     pub fn steps(self) -> u32 {
         match self {
-            Self::Turbo => 4,
-            Self::Draft => 8,
-            Self::Standard => 16,
+            Self::Turbo | Self::Draft => 4,
+            Self::Standard => 12,
             Self::Final => 25,
         }
     }
@@ -238,17 +237,8 @@ impl Request {
     /// If that is asked for, but the model has not learned it or the request wants what it leaves no room for.
     pub fn is_turbo(&self, info: &ModelInfo) -> Result<bool, EngineError> {
         let refused = |problem: String| EngineError::field("turbo", problem);
-        let usual = Self::default();
         let is_known = TURBO_STEPS.contains(&self.steps);
-        let other = [
-            ("negative", !self.negative.is_empty()),
-            ("guidance", self.guidance != usual.guidance),
-            ("guidance_interval", self.guidance_interval != usual.guidance_interval),
-            ("sampler", self.sampler != usual.sampler),
-            ("schedule", self.schedule != usual.schedule),
-            ("start", self.start.is_some()),
-        ];
-        let other = other.into_iter().find(|(_, is_set)| *is_set).map(|(name, _)| name);
+        let other = self.other_than_turbo();
         match self.turbo {
             Some(true) if !info.config.step_length => Err(refused(format!("{} has not learned few steps", info.name))),
             Some(true) if !is_known => Err(refused(format!("steps is {}, must be 1, 2 or 4", self.steps))),
@@ -259,6 +249,20 @@ impl Request {
             Some(false) => Ok(false),
             None => Ok(info.config.step_length && is_known && other.is_none()),
         }
+    }
+
+    /// A field that is set to something for which steps that were learned leave no room.
+    pub(crate) fn other_than_turbo(&self) -> Option<&'static str> {
+        let usual = Self::default();
+        let fields = [
+            ("negative", !self.negative.is_empty()),
+            ("guidance", self.guidance != usual.guidance),
+            ("guidance_interval", self.guidance_interval != usual.guidance_interval),
+            ("sampler", self.sampler != usual.sampler),
+            ("schedule", self.schedule != usual.schedule),
+            ("start", self.start.is_some()),
+        ];
+        fields.into_iter().find(|(_, is_set)| *is_set).map(|(name, _)| name)
     }
 
     /// The times that the sampler visits, falling to 0: from 1, or from the strength of the start. Few steps that a model has

@@ -118,6 +118,15 @@ fn a_model_that_sees_the_mask_agrees_with_diffusers_and_keeps_the_rest() {
 }
 
 #[test]
+fn sides_that_cannot_be_halved_are_drawn() {
+    let model = folder("sd1");
+    let odd = Request { size: Some(Size { width: 72, height: 56 }), steps: 2, ..request() };
+    let images = [1, 3].map(|threads| draw(&mut pipeline(model.path(), threads), &odd).remove(0));
+    assert_eq!(images[0].pixels.len(), 72 * 56 * 4);
+    assert_eq!(images[0].pixels, images[1].pixels);
+}
+
+#[test]
 fn a_single_file_is_the_same_model() {
     let folder = folder("sd1");
     let path = single_file(folder.path(), "sd1");
@@ -280,7 +289,7 @@ fn bad_input_is_named() {
         let error = pipeline.generate(&request, &mut |_| {}, &CancelToken::new()).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
     };
-    refused(&mut pipeline, Request { size: Some(Size { width: 68, height: 64 }), ..request() }, "multiples of 16");
+    refused(&mut pipeline, Request { size: Some(Size { width: 68, height: 64 }), ..request() }, "multiples of 8");
     refused(&mut pipeline, Request { clip_skip: Some(3), ..request() }, "clip_skip");
     refused(
         &mut pipeline,

@@ -149,6 +149,9 @@ impl Tape<'_> {
                 if activation != Activation::None {
                     return Err(AutodiffError::NoGradient("a convolution with a fused activation".into()));
                 }
+                if options.crop != (0, 0) {
+                    return Err(AutodiffError::NoGradient("a convolution of a cropped double".into()));
+                }
                 let (x, weight) = (i[0], i[1]);
                 if self.wanted(x) {
                     self.emit(Op::Conv2dInputGradient { options }, vec![dy, weight], &[x]);

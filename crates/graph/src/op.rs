@@ -45,11 +45,13 @@ pub struct Conv2dOptions {
     pub padding: [usize; 4],
     /// 2: the input is first doubled on both axes, each pixel repeated. 1: it is not.
     pub upsample: usize,
+    /// Rows and columns left out at the bottom and right of the doubled input, 0 or 1; has no gradient.
+    pub crop: (usize, usize),
 }
 
 impl Default for Conv2dOptions {
     fn default() -> Self {
-        Self { stride: 1, padding: [0; 4], upsample: 1 }
+        Self { stride: 1, padding: [0; 4], upsample: 1, crop: (0, 0) }
     }
 }
 
@@ -66,6 +68,7 @@ impl Conv2dOptions {
             stride: self.stride,
             padding: self.padding,
             upsample: self.upsample,
+            crop: self.crop,
         }
     }
 }

@@ -232,7 +232,7 @@ fn lookups_patches_and_pooling() {
 
 #[test]
 fn pictures() {
-    let options = Conv2dOptions { stride: 2, padding: [1, 2, 0, 1], upsample: 2 };
+    let options = Conv2dOptions { stride: 2, padding: [1, 2, 0, 1], upsample: 2, crop: (0, 1) };
     let (x, y) = run(|g| {
         let (x, w, b) = (g.input("x", &[2, 3, 4, 2])?, g.parameter("w", &[5, 3, 2, 2])?, g.parameter("b", &[5])?);
         g.conv2d(x, w, Some(b), options)
@@ -247,6 +247,7 @@ fn pictures() {
         stride: 2,
         padding: [1, 2, 0, 1],
         upsample: 2,
+        crop: (0, 1),
     };
     let bias = wide(&x[2]);
     let plain = reference::conv2d(&shape, &wide(&x[0]), &wide(&x[1]));

@@ -35,7 +35,7 @@ fn norm(g: &mut Graph, name: &str, x: Tensor, silu: bool) -> Result<Tensor, Shap
     g.group_norm(x, weight, bias, GROUPS, EPS, silu)
 }
 
-const SAME: Conv2dOptions = Conv2dOptions { stride: 1, padding: [1; 4], upsample: 1 };
+const SAME: Conv2dOptions = Conv2dOptions { stride: 1, padding: [1; 4], upsample: 1, crop: (0, 0) };
 
 /// x + two convolutions, each of what a norm and SiLU made: one SiLU within the norm, one beside it.
 fn block(g: &mut Graph, name: &str, x: Tensor) -> Result<Tensor, ShapeError> {
@@ -69,7 +69,7 @@ fn sized(batch: usize, (height, width): (usize, usize)) -> Result<Graph, ShapeEr
     let h = g.add_broadcast(h, sides)?;
     let h = g.relu(h)?;
     let x = g.add(x, h)?;
-    let x = conv(g, "down", x, 12, (3, 3), Conv2dOptions { stride: 2, padding: [0, 1, 0, 1], upsample: 1 })?;
+    let x = conv(g, "down", x, 12, (3, 3), Conv2dOptions { stride: 2, padding: [0, 1, 0, 1], ..SAME })?;
     let x = block(g, "inner", x)?;
     let h = norm(g, "middle", x, false)?;
     let h = conv(g, "middle.in", h, 16, (1, 1), plain)?;

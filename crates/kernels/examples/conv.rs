@@ -47,6 +47,7 @@ fn main() {
                 stride: 1,
                 padding: [1; 4],
                 upsample: 1,
+                crop: (0, 0),
             };
             let x: Vec<f32> = (0..shape.input_len()).map(value).collect();
             let w: Vec<f32> = (0..shape.weight_len()).map(value).collect();

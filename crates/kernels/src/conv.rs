@@ -37,14 +37,23 @@ pub struct ConvShape {
     pub padding: [usize; 4],
     /// 2: the input is first doubled on both axes, each pixel repeated. 1: it is not.
     pub upsample: usize,
+    /// Rows and columns left out at the bottom and right of the doubled input, 0 or 1: a picture of an odd side is the double of
+    /// none. Only the forward product knows it.
+    pub crop: (usize, usize),
 }
 
 impl ConvShape {
     /// Rows and columns of the output.
     pub fn output(&self) -> (usize, usize) {
         let [top, bottom, left, right] = self.padding;
-        let along = |input: usize, padding: usize, kernel| (input * self.upsample + padding - kernel) / self.stride + 1;
-        (along(self.height, top + bottom, self.kernel.0), along(self.width, left + right, self.kernel.1))
+        let (height, width) = self.extent();
+        let along = |input: usize, padding: usize, kernel| (input + padding - kernel) / self.stride + 1;
+        (along(height, top + bottom, self.kernel.0), along(width, left + right, self.kernel.1))
+    }
+
+    /// Rows and columns of the doubled and cropped input.
+    pub fn extent(&self) -> (usize, usize) {
+        (self.height * self.upsample - self.crop.0, self.width * self.upsample - self.crop.1)
     }
 
     /// Values of the input.
@@ -77,14 +86,17 @@ impl ConvShape {
     /// Checks the sizes against each other.
     ///
     /// # Panics
-    /// When a size is zero (a batch may be), the padded input is smaller than the kernel, or `upsample` is neither 1 nor 2.
+    /// When a size is zero (a batch may be), the padded input is smaller than the kernel, `upsample` is neither 1 nor 2, or something
+    /// else than one row or column of a doubled input is left out.
     pub fn check(&self) {
         let sizes = [self.height, self.width, self.channels_in, self.channels_out, self.kernel.0, self.kernel.1];
         assert!(sizes.iter().all(|&n| n > 0) && self.stride > 0, "sizes are positive");
         assert!(self.upsample == 1 || self.upsample == 2, "upsample is 1 or 2");
+        assert!(self.crop.0.max(self.crop.1) < self.upsample, "one row or column of a doubled input is left out");
         let [top, bottom, left, right] = self.padding;
-        assert!(self.height * self.upsample + top + bottom >= self.kernel.0, "the kernel is higher than the picture");
-        assert!(self.width * self.upsample + left + right >= self.kernel.1, "the kernel is wider than the picture");
+        let (height, width) = self.extent();
+        assert!(height + top + bottom >= self.kernel.0, "the kernel is higher than the picture");
+        assert!(width + left + right >= self.kernel.1, "the kernel is wider than the picture");
     }
 
     /// Rows and columns of the kernel of the input gradient.
@@ -96,9 +108,10 @@ impl ConvShape {
     fn patches<'a>(&self, x: &'a [f32]) -> Patches<'a> {
         self.check();
         assert_eq!(x.len(), self.input_len(), "x is [B, H, W, ci]");
-        let output = self.output();
-        let axis = |input, output, taps, before: usize| Axis {
+        let (output, extent) = (self.output(), self.extent());
+        let axis = |input, extent, output, taps, before: usize| Axis {
             input,
+            extent,
             output,
             taps,
             step: self.stride,
@@ -110,8 +123,8 @@ impl ConvShape {
             data: x,
             batch: self.batch,
             channels: self.channels_in,
-            rows: axis(self.height, output.0, self.kernel.0, self.padding[0]),
-            columns: axis(self.width, output.1, self.kernel.1, self.padding[2]),
+            rows: axis(self.height, extent.0, output.0, self.kernel.0, self.padding[0]),
+            columns: axis(self.width, extent.1, output.1, self.kernel.1, self.padding[2]),
         }
     }
 
@@ -121,9 +134,11 @@ impl ConvShape {
     fn transposed_patches<'a>(&self, dy: &'a [f32]) -> Patches<'a> {
         self.check();
         assert_eq!(dy.len(), self.output_len(), "dy is [B, OH, OW, co]");
+        assert_eq!(self.crop, (0, 0), "a cropped convolution has no gradient");
         let (output, taps) = (self.output(), self.transposed_kernel());
         let axis = |input, output, taps, kernel: usize, before: usize| Axis {
             input,
+            extent: input * self.stride,
             output,
             taps,
             step: self.upsample,

@@ -18,7 +18,7 @@ const fn conv(
     padding: [usize; 4],
     upsample: usize,
 ) -> ConvShape {
-    ConvShape { batch, height, width, channels_in, channels_out, kernel, stride, padding, upsample }
+    ConvShape { batch, height, width, channels_in, channels_out, kernel, stride, padding, upsample, crop: (0, 0) }
 }
 
 const SHAPES: [ConvShape; 15] = [
@@ -62,9 +62,16 @@ fn packed_transposed(cpu: &Cpu, precision: Precision, shape: &ConvShape, w: &[f3
     packed
 }
 
+/// Doubled pictures without their last row, their last column, or both.
+const CROPPED: [ConvShape; 3] = [
+    ConvShape { crop: (1, 0), ..conv([2, 4, 3, 6, 19], (3, 3), 1, [1; 4], 2) },
+    ConvShape { crop: (0, 1), ..conv([1, 5, 4, 7, 5], (5, 3), 2, [1, 2, 0, 2], 2) },
+    ConvShape { crop: (1, 1), ..conv([1, 1, 2, 32, 16], (3, 3), 1, [1; 4], 2) },
+];
+
 #[test]
 fn convolutions_match_reference() {
-    for (i, shape) in SHAPES.iter().enumerate() {
+    for (i, shape) in SHAPES.iter().chain(&CROPPED).enumerate() {
         for precision in [Precision::F32, Precision::Bf16] {
             let (x, w) = (values(1, shape.input_len()), short(2, shape.weight_len()));
             let (bias, residual) = (values(3, shape.channels_out), values(4, shape.output_len()));

@@ -10,7 +10,7 @@ const GROUPS: usize = 32;
 const LAYER_NORM_EPS: f32 = 1e-5;
 
 /// A 3×3 convolution that keeps the size.
-pub(crate) const SAME: Conv2dOptions = Conv2dOptions { stride: 1, padding: [1; 4], upsample: 1 };
+pub(crate) const SAME: Conv2dOptions = Conv2dOptions { stride: 1, padding: [1; 4], upsample: 1, crop: (0, 0) };
 
 /// A network cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -144,15 +144,27 @@ const TINY_UNETS: [(&str, Config); 3] =
     [("tiny_sd1", TINY_SD1), ("tiny_sdxl", TINY_SDXL), ("tiny_refiner", TINY_REFINER)];
 
 fn unet_prediction(cpu: &Cpu, precision: Precision, model: &str, config: &Config, place: Place) -> Vec<f32> {
+    unet_prediction_of(cpu, precision, model, config, place, ("x", 8, 16))
+}
+
+/// The prediction of an input by its name, height and width.
+fn unet_prediction_of(
+    cpu: &Cpu,
+    precision: Precision,
+    model: &str,
+    config: &Config,
+    place: Place,
+    (name, height, width): (&str, usize, usize),
+) -> Vec<f32> {
     let mut graph = Graph::new();
-    let geometry = Geometry { batch: 2, height: 8, width: 16, context_tokens: 5 };
+    let geometry = Geometry { batch: 2, height, width, context_tokens: 5 };
     let outputs = unet::build(&mut graph, config, geometry).unwrap();
-    assert_eq!(graph.shape(outputs.prediction), [2, 8, 16, 4]);
+    assert_eq!(graph.shape(outputs.prediction), [2, height, width, 4]);
     graph.output("y", outputs.prediction).unwrap();
     let file = file(model, place);
     let fit = unet::fit(config, place, shapes(&file)).unwrap();
     let mut inputs = vec![
-        ("x", input("x", 2 * 8 * 16 * config.in_channels)),
+        ("x", input(name, 2 * height * width * config.in_channels)),
         ("timestep", vec![3.0, 801.0]),
         ("context", input("context", 2 * 5 * config.context)),
     ];
@@ -173,6 +185,17 @@ fn unets_agree_with_diffusers_on_every_isa() {
             testkit::assert_relative_l2(model, &found, &want, BOUND);
             let original = unet_prediction(&cpu, Precision::F32, model, &config, SINGLE_FILE);
             testkit::assert_same_bits(model, &original, &found);
+        }
+    }
+}
+
+#[test]
+fn unets_draw_sides_that_cannot_be_halved() {
+    for (model, config) in TINY_UNETS {
+        for isa in Isa::available() {
+            let cpu = Cpu::new(isa, 2);
+            let found = unet_prediction_of(&cpu, Precision::F32, model, &config, DIFFUSERS, ("odd", 7, 13));
+            testkit::assert_relative_l2(model, &found, &golden(model, "odd"), BOUND);
         }
     }
 }

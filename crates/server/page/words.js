@@ -31,6 +31,6 @@ export const when = (ms) => new Date(ms).toLocaleString(undefined, { dateStyle: 
 
 /** A model's steps by preset name; what the page says about presets. */
 export const PRESETS = {
-  turbo: ["Turbo", "4 steps"], draft: ["Draft", "8 steps"], standard: ["Standard", "16 steps"], final: ["Final", "25 steps"],
+  turbo: ["Turbo", "4 steps"], draft: ["Draft", "4 steps"], standard: ["Standard", "12 steps"], final: ["Final", "25 steps"],
   lcm: ["LCM", "4 steps"], lightning: ["Lightning", "4 steps"],
 };

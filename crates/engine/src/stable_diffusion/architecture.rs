@@ -93,7 +93,7 @@ impl Architecture {
 
     /// Pixels that both sides of a picture are a multiple of.
     pub fn multiple(&self) -> u32 {
-        (self.vae.factor() * self.unet.multiple()) as u32
+        self.vae.factor() as u32
     }
 
     /// Side in pixels of the pictures that a model of this family which predicts this was trained on: of SD 2.x, those that

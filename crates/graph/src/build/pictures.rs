@@ -7,7 +7,7 @@ use crate::{Activation, Conv2dOptions, Op, ShapeError};
 
 impl Graph {
     /// x `[B, H, W, Ci]`, weight `[Co, kh, kw, Ci]`, bias `[Co]` → `[B, OH, OW, Co]` with
-    /// OH = (H·upsample + top + bottom − kh) / stride + 1, and OW alike. Activations and residuals that follow are folded in by
+    /// OH = (H·upsample − crop + top + bottom − kh) / stride + 1, and OW alike. Activations and residuals that follow are folded in by
     /// [`crate::fuse::fuse`].
     pub fn conv2d(
         &mut self,
@@ -21,12 +21,17 @@ impl Graph {
         let fits = xs.len() == 4 && ws.len() == 4 && xs[3] == ws[3];
         check(NAME, fits, || "x [B, H, W, Ci] and weight [Co, kh, kw, Ci]".into(), &[xs, ws])?;
         self.expect_parameter(NAME, weight)?;
-        let Conv2dOptions { stride, padding: [top, bottom, left, right], upsample } = options;
+        let Conv2dOptions { stride, padding: [top, bottom, left, right], upsample, crop } = options;
         if stride == 0 || !(1..=2).contains(&upsample) {
             let found = format!("stride {stride}, upsample {upsample}");
             return Err(ShapeError::new(NAME, "a stride of at least 1 and an upsample of 1 or 2", found));
         }
-        let fits = xs[1] * upsample + top + bottom >= ws[1] && xs[2] * upsample + left + right >= ws[2];
+        if crop.0.max(crop.1) >= upsample {
+            let found = format!("crop {crop:?}, upsample {upsample}");
+            return Err(ShapeError::new(NAME, "to crop at most one row and one column of a doubled input", found));
+        }
+        let (extent_rows, extent_columns) = (xs[1] * upsample - crop.0, xs[2] * upsample - crop.1);
+        let fits = extent_rows + top + bottom >= ws[1] && extent_columns + left + right >= ws[2];
         check(NAME, fits, || "a padded picture at least as large as the kernel".into(), &[xs, ws])?;
         let (height, width) = options.shape(xs, ws).output();
         let shape = [xs[0], height, width, ws[0]];
@@ -89,7 +94,7 @@ mod tests {
         let x = g.input("x", &[2, 9, 12, 4]).unwrap();
         let (w, n) = (g.parameter("w", &[8, 3, 5, 4]).unwrap(), g.parameter("n", &[8]).unwrap());
         let mut conv = |stride, padding, upsample| {
-            let y = g.conv2d(x, w, Some(n), Conv2dOptions { stride, padding, upsample }).unwrap();
+            let y = g.conv2d(x, w, Some(n), Conv2dOptions { stride, padding, upsample, crop: (0, 0) }).unwrap();
             g.shape(y).to_vec()
         };
         assert_eq!(conv(1, [0; 4], 1), [2, 7, 8, 8]);
@@ -98,6 +103,10 @@ mod tests {
         assert_eq!(conv(1, [1, 1, 2, 2], 2), [2, 18, 24, 8]);
         let y = g.conv2d(x, w, None, Conv2dOptions { padding: [0, 1, 2, 2], ..Default::default() }).unwrap();
         assert_eq!(g.shape(y), [2, 8, 12, 8]);
+        let odd = g
+            .conv2d(x, w, None, Conv2dOptions { padding: [1, 1, 2, 2], upsample: 2, crop: (1, 0), stride: 1 })
+            .unwrap();
+        assert_eq!(g.shape(odd), [2, 17, 24, 8]);
         let y = g.group_norm(y, n, n, 4, 1e-5, true).unwrap();
         assert_eq!(g.shape(y), [2, 8, 12, 8]);
         assert_eq!(g.shape(g.nodes()[g.nodes().len() - 1].outputs[1]), [2, 4, 2]);
@@ -137,6 +146,10 @@ mod tests {
                 ),
             );
         }
+        says(
+            g.conv2d(x, w, None, Conv2dOptions { crop: (1, 0), ..padded }),
+            "conv2d: expected to crop at most one row and one column of a doubled input, found crop (1, 0), upsample 1",
+        );
         says(
             g.group_norm(x, n, n, 4, 1e-5, false),
             "group_norm: expected [B, .., C], C a multiple of 4 groups, found [2, 4, 3, 6]",

@@ -23,6 +23,8 @@ pub(crate) enum Between {
 pub(crate) struct Axis {
     /// Input pixels.
     pub(crate) input: usize,
+    /// Positions of the stretched input that are not padding.
+    pub(crate) extent: usize,
     /// Output pixels.
     pub(crate) output: usize,
     pub(crate) taps: usize,
@@ -39,7 +41,7 @@ impl Axis {
         let at = usize::try_from((output * self.step + tap) as isize - self.before).ok()?;
         let index = if self.stretch == 1 { at } else { at / self.stretch };
         let hit = self.between == Between::Repeated || index * self.stretch == at;
-        (hit && index < self.input).then_some(index)
+        (hit && at < self.extent).then_some(index)
     }
 
     /// Whether taps beside each other read pixels beside each other.
@@ -359,7 +361,16 @@ mod tests {
     const STALE: Line = Line([u32::MAX; WIDTH]);
 
     fn axis(input: usize, taps: usize, step: usize, before: isize, stretch: usize, between: Between) -> Axis {
-        Axis { input, output: (input * stretch).div_ceil(step) + 1, taps, step, before, stretch, between }
+        Axis {
+            input,
+            extent: input * stretch,
+            output: (input * stretch).div_ceil(step) + 1,
+            taps,
+            step,
+            before,
+            stretch,
+            between,
+        }
     }
 
     /// The matrix in memory, value by value.

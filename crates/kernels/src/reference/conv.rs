@@ -5,7 +5,7 @@ use crate::conv::ConvShape;
 /// `f(output pixel, input pixel, tap)` for each tap of each output pixel that is not padding.
 fn for_taps(shape: &ConvShape, mut f: impl FnMut(usize, usize, usize)) {
     let ([top, _, left, _], (kh, kw)) = (shape.padding, shape.kernel);
-    let (height, width) = shape.output();
+    let ((height, width), extent) = (shape.output(), shape.extent());
     for b in 0..shape.batch {
         for oy in 0..height {
             for ox in 0..width {
@@ -16,8 +16,9 @@ fn for_taps(shape: &ConvShape, mut f: impl FnMut(usize, usize, usize)) {
                         if y < top || x < left {
                             continue;
                         }
-                        let (y, x) = ((y - top) / shape.upsample, (x - left) / shape.upsample);
-                        if y < shape.height && x < shape.width {
+                        let (y, x) = (y - top, x - left);
+                        if y < extent.0 && x < extent.1 {
+                            let (y, x) = (y / shape.upsample, x / shape.upsample);
                             let input = (b * shape.height + y) * shape.width + x;
                             f((b * height + oy) * width + ox, input, ky * kw + kx);
                         }

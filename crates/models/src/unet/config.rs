@@ -101,11 +101,6 @@ impl Config {
         Self { in_channels: INPAINTING, ..self }
     }
 
-    /// Latent height and width must be multiples of this.
-    pub fn multiple(&self) -> usize {
-        1 << self.levels.len().saturating_sub(1)
-    }
-
     /// Channels of a level.
     pub(super) fn channels(&self, level: usize) -> usize {
         self.width * self.levels[level].multiplier
@@ -142,7 +137,6 @@ mod tests {
         for config in [Config::SD1, Config::SD2, Config::SDXL, Config::SDXL_REFINER, Config::SDXL.inpainting()] {
             assert_eq!(config.validate(), Ok(()));
         }
-        assert_eq!((Config::SD1.multiple(), Config::SDXL.multiple()), (8, 4));
         let bad = [
             (Config { in_channels: 0, ..Config::SD1 }, "input channels is 0"),
             (Config { width: 330, ..Config::SD1 }, "width is 330"),

@@ -35,9 +35,9 @@ const DOUBLE: Conv2dOptions = Conv2dOptions { upsample: 2, ..SAME };
 pub struct Geometry {
     /// Batch `B`.
     pub batch: usize,
-    /// Height of the latent, a multiple of [`Config::multiple`].
+    /// Height of the latent.
     pub height: usize,
-    /// Width of the latent, a multiple of [`Config::multiple`].
+    /// Width of the latent.
     pub width: usize,
     /// Text tokens `T`.
     pub context_tokens: usize,
@@ -61,8 +61,7 @@ pub struct Outputs {
 /// Every parameter of the network, in the order of use.
 pub fn parameters(config: &Config) -> Result<Vec<ParameterSpec>, BuildError> {
     let mut graph = Graph::new();
-    let side = config.multiple();
-    build(&mut graph, config, Geometry { batch: 1, height: side, width: side, context_tokens: 1 })?;
+    build(&mut graph, config, Geometry { batch: 1, height: 1, width: 1, context_tokens: 1 })?;
     Ok(specs(&[graph]))
 }
 
@@ -71,8 +70,8 @@ pub fn build(graph: &mut Graph, config: &Config, geometry: Geometry) -> Result<O
     config.validate()?;
     let Geometry { batch, height, width, context_tokens } = geometry;
     size("batch", batch, 1, 4096)?;
-    size("height of the latent", height, config.multiple(), 4096)?;
-    size("width of the latent", width, config.multiple(), 4096)?;
+    size("height of the latent", height, 1, 4096)?;
+    size("width of the latent", width, 1, 4096)?;
     size("text tokens", context_tokens, 1, 8192)?;
 
     let x = graph.input("x", &[batch, height, width, config.in_channels])?;
@@ -155,7 +154,10 @@ impl Network<'_> {
                 h = self.transformer(&format!("{name}.1"), h, level.depth)?;
                 if i > 0 && block == config.blocks {
                     let part = if level.depth > 0 { 2 } else { 1 };
-                    h = conv(self.graph, &format!("{name}.{part}.conv"), h, config.channels(i), DOUBLE)?;
+                    // A side that was odd before it was halved has one pixel less than the double of its half.
+                    let (from, to) = (self.graph.shape(h), self.graph.shape(*kept.last().expect("one for each block")));
+                    let options = Conv2dOptions { crop: (2 * from[1] - to[1], 2 * from[2] - to[2]), ..DOUBLE };
+                    h = conv(self.graph, &format!("{name}.{part}.conv"), h, config.channels(i), options)?;
                 }
             }
         }
@@ -234,7 +236,7 @@ mod tests {
     fn impossible_geometry_is_named() {
         let geometry = Geometry { batch: 1, height: 64, width: 64, context_tokens: 77 };
         for (geometry, field) in [
-            (Geometry { height: 60, ..geometry }, "height"),
+            (Geometry { height: 4097, ..geometry }, "height"),
             (Geometry { width: 0, ..geometry }, "width"),
             (Geometry { batch: 0, ..geometry }, "batch"),
             (Geometry { context_tokens: 0, ..geometry }, "text tokens"),

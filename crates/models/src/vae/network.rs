@@ -17,7 +17,7 @@ const EPS: f32 = 1e-6;
 const COLOURS: usize = 3;
 
 /// Halves with a row and a column of zeros at the end alone.
-const HALVE: Conv2dOptions = Conv2dOptions { stride: 2, padding: [0, 1, 0, 1], upsample: 1 };
+const HALVE: Conv2dOptions = Conv2dOptions { stride: 2, padding: [0, 1, 0, 1], ..SAME };
 const DOUBLE: Conv2dOptions = Conv2dOptions { upsample: 2, ..SAME };
 
 /// What a graph is built for.

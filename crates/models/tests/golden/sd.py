@@ -303,6 +303,8 @@ def main():
                     lambda _, args: entry.update(vector=numbers(args[0]))
                 )
             entry["prediction"] = numbers(model(**inputs).sample)
+            inputs["sample"] = picture("odd", [2, 7, 13, config.get("in_channels", 4)])
+            entry["odd"] = numbers(model(**inputs).sample)
             golden[label] = entry
     (HERE / "sd.json").write_text(json.dumps(golden) + "\n")
     text = "\n".join(names) + "\n"
