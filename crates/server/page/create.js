@@ -3,7 +3,7 @@
 import { get, on, post, postOnce, upload, picture, ApiError } from "./api.js";
 import { askText, at, calm, checked, choices, fill, h, showError } from "./dom.js";
 import { addProject, kept, known, model, projectItems, watch } from "./state.js";
-import { cancelNewest, showRun } from "./runs.js";
+import { announce, cancelNewest, showRun } from "./runs.js";
 import { channels } from "./sizes.js";
 import { setUsualSize } from "./tiles.js";
 import { bytes, count, money, PRESETS, seconds } from "./words.js";
@@ -128,15 +128,21 @@ let sending = false;
 export async function generate() {
   if (sending) return;
   sending = true;
+  let settle = () => {};
   try {
     const job = request();
     check(job);
     performance.clearMarks();
     performance.mark("pressed");
-    showRun(await postOnce("jobs", job));
-    showError(form, null);
+    settle = announce(job);
     if (matchMedia("(max-width: 860px)").matches) at("stage").scrollIntoView({ behavior: "smooth", block: "start" });
+    const made = await postOnce("jobs", job);
+    settle();
+    showRun(made);
+    showError(form, null);
   } catch (error) {
+    settle();
+    if (!at("stage").childElementCount) showEmpty();
     showError(form, error);
     form.querySelector("[aria-invalid]")?.focus();
   } finally {

@@ -53,7 +53,7 @@ function paint(page, offset) {
   gallery.dataset.list = "gallery";
   const tiles = page.assets.map((asset) => tile(asset));
   if (offset === 0) gallery.replaceChildren(...tiles); else gallery.append(...tiles);
-  at("library-count").textContent = total ? count(total, "picture") : " ";
+  at("library-count").textContent = total ? count(total, "picture") : "\u00a0";
   at("library-more").hidden = shown >= total;
   if (!total) gallery.replaceChildren(nothing());
 }

@@ -45,7 +45,7 @@ const changed = calm(async () => {
     const plans = await Promise.all(asked.map((job) => post("plan", job)));
     if (own !== newest) return;
     const sum = (name) => plans.reduce((all, plan) => all + plan[name], 0);
-    at("quality-plan").textContent = plans.length ? `about ${seconds(sum("seconds"))} · ${money(sum("cost"), plans[0].currency)}` : " ";
+    at("quality-plan").textContent = plans.length ? `about ${seconds(sum("seconds"))} · ${money(sum("cost"), plans[0].currency)}` : "\u00a0";
     showError(form, null);
   } catch (error) {
     if (own === newest) showError(form, error);

@@ -2,7 +2,7 @@
 
 import { on, remove } from "./api.js";
 import { at, h, toast } from "./dom.js";
-import { again, slot, tile, tool } from "./tiles.js";
+import { again, blank, slot, tile, tool } from "./tiles.js";
 import { count, money, seconds } from "./words.js";
 import { known } from "./state.js";
 
@@ -22,6 +22,19 @@ export function showRun(job, title = job.request.prompt) {
   at("stage").prepend(element);
   paint(job);
   return element;
+}
+
+/** A run before the server has taken it: its pictures have their places at once. Gives what ends it. */
+export function announce(request) {
+  const shape = { request, images: Math.min(Math.max(request.count, 1), 64), state: "queued" };
+  const tiles = Array.from({ length: shape.images }, () => blank(shape));
+  const element = h("article", { className: "run" },
+    h("header", {}, h("h2", {}, request.prompt || "anything"), h("span", { className: "note" }, "asking")),
+    h("progress", { max: 1, value: 0, aria: { label: "Progress" } }),
+    h("div", { className: "tiles", data: { count: String(Math.min(shape.images, 9)) } }, ...tiles));
+  at("stage").querySelector(".empty")?.remove();
+  at("stage").prepend(element);
+  return () => element.remove();
 }
 
 function pictures(job) {

@@ -15,14 +15,18 @@ export const opener = { open: () => {} };
 
 /** A place for picture `image` of a job; it fills by itself. `made` is called with the tile and the asset. */
 export function slot(job, image, { made = () => {}, tools = () => [] } = {}) {
-  const tile = h("figure", { className: "tile developing", css: { "aspect-ratio": String(proportion(job.request.size ?? sizeOf(job))) } },
-    h("img", { src: noise(), alt: "", className: "noise" }),
-    h("span", { className: "state" }, job.state === "queued" ? "waiting" : ""));
+  const tile = blank(job);
   tile.dataset.job = job.id;
   developing.set(place(job.id, image), { tile, made, tools });
   if (image === 0) setTimeout(() => catchUp(job.id));
   return tile;
 }
+
+/** A tile of noise, of a job's shape. */
+export const blank = (job) =>
+  h("figure", { className: "tile developing", css: { "aspect-ratio": String(proportion(job.request.size ?? sizeOf(job))) } },
+    h("img", { src: noise(), alt: "", className: "noise" }),
+    h("span", { className: "state" }, job.state === "queued" ? "waiting" : ""));
 
 let usualSize = "512x512";
 export const setUsualSize = (size) => { usualSize = size; };
