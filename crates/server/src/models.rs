@@ -26,8 +26,11 @@ pub struct KnownModel {
 pub struct Models {
     folder: PathBuf,
     /// What was opened before, by path, as long as the file is the same.
-    opened: Mutex<HashMap<String, (Option<SystemTime>, Arc<Kind>)>>,
+    opened: Mutex<HashMap<String, Opened>>,
 }
+
+/// When a file was last changed, and what it is.
+type Opened = (Option<SystemTime>, Arc<Kind>);
 
 impl Models {
     /// Looks into a folder, which need not exist.

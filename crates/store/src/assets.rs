@@ -489,17 +489,17 @@ mod tests {
         let found = |filter: AssetFilter| {
             let page = store.assets(&filter, 0, 10).unwrap();
             assert_eq!(page.total, page.assets.len() as i64);
-            page.assets.into_iter().map(|asset| asset.id).collect::<Vec<_>>()
+            page.assets.into_iter().map(|asset| asset.prompt).collect::<Vec<_>>()
         };
         let search = |text: &str| found(AssetFilter { search: Some(text.into()), ..AssetFilter::default() });
-        assert_eq!(search("car"), [blue.id.clone(), red.id.clone()]);
-        assert_eq!(search("CAR red"), [red.id.clone()]);
-        assert_eq!(search("0%"), [red.id.clone()]);
-        assert_eq!(search("kept"), [blue.id.clone()]);
+        assert_eq!(search("car"), ["a blue car", "a red 100% car"]);
+        assert_eq!(search("CAR red"), ["a red 100% car"]);
+        assert_eq!(search("0%"), ["a red 100% car"]);
+        assert_eq!(search("kept"), ["a blue car"]);
         assert!(search("' OR 1=1 --").is_empty());
-        assert_eq!(found(AssetFilter { favourite: Some(true), ..AssetFilter::default() }), [blue.id.clone()]);
-        assert_eq!(found(AssetFilter { min_rating: Some(4), ..AssetFilter::default() }), [blue.id.clone()]);
-        assert_eq!(found(AssetFilter { tag: Some("kept".into()), ..AssetFilter::default() }), [blue.id.clone()]);
+        assert_eq!(found(AssetFilter { favourite: Some(true), ..AssetFilter::default() }), ["a blue car"]);
+        assert_eq!(found(AssetFilter { min_rating: Some(4), ..AssetFilter::default() }), ["a blue car"]);
+        assert_eq!(found(AssetFilter { tag: Some("kept".into()), ..AssetFilter::default() }), ["a blue car"]);
         assert_eq!(store.similar(&red, 0, 10).unwrap()[0].0.id, blue.id);
         assert_eq!(store.tags().unwrap(), [("kept".to_owned(), 1)]);
     }

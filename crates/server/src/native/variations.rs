@@ -126,8 +126,11 @@ pub async fn create(
     Ok((StatusCode::ACCEPTED, Json(GridView { batch, pictures, seconds, cost, currency, cells, jobs: views })))
 }
 
-/// The cells of a grid, and its jobs with the number of their cell.
-fn expand(request: &GridRequest) -> Result<(Vec<Cell>, Vec<(usize, Draft)>), ApiError> {
+/// A job with the number of its cell.
+type Placed = (usize, Draft);
+
+/// The cells of a grid, and its jobs.
+fn expand(request: &GridRequest) -> Result<(Vec<Cell>, Vec<Placed>), ApiError> {
     let seeds = seeds(request)?;
     let styles: Vec<Option<&str>> = or_none(request.styles.iter().map(String::as_str));
     let presets: Vec<Option<PresetName>> = or_none(request.presets.iter().copied());
