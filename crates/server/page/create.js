@@ -6,7 +6,7 @@ import { addProject, kept, known, model, projectItems, watch } from "./state.js"
 import { announce, cancelNewest, showRun } from "./runs.js";
 import { channels } from "./sizes.js";
 import { setUsualSize } from "./tiles.js";
-import { bytes, count, money, PRESETS, seconds } from "./words.js";
+import { bytes, count, money, presets, seconds } from "./words.js";
 import { showTokens } from "./tokens.js";
 
 const form = at("create-form");
@@ -39,9 +39,8 @@ function modelsChanged(last = {}) {
 function modelChanged(last = {}) {
   const now = model(at("model").value);
   setUsualSize(now.default_size);
-  const presets = now.presets.map((name) => [name, ...(PRESETS[name] ?? [name])]);
   const usual = [last.preset, checked(at("presets"))[0], "standard"].find((name) => now.presets.includes(name));
-  choices(at("presets"), "radio", "preset", presets, [usual ?? now.presets[0]]);
+  choices(at("presets"), "radio", "preset", presets(now), [usual ?? now.presets[0]]);
   fill(at("channel"), channels(now), last.channel ?? at("channel").value);
   fill(at("sampler"), [["", "Usual"], ...now.samplers.map((name) => [name, name])]);
   fill(at("schedule"), [["", "Usual"], ...now.schedules.map((name) => [name, name])]);

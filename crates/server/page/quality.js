@@ -5,20 +5,19 @@ import { at, calm, checked, choices, h, showError } from "./dom.js";
 import { lines } from "./chart.js";
 import { slot } from "./tiles.js";
 import { known, model, watch } from "./state.js";
-import { count, money, PRESETS, seconds } from "./words.js";
+import { count, money, presetName, presets, seconds } from "./words.js";
 import * as usage from "./usage.js";
 
 const form = at("quality-form");
 /** Ways by name: the preset, or plain steps. */
-const STEPS = [2, 4, 12, 50];
+const STEPS = [2, 8, 50];
 let waiting = null;
 
 export function setUp() {
   watch("models", (models) => {
     if (!models.length || at("quality-steps").childElementCount) return;
     const now = model();
-    const presets = now.presets.map((name) => [name, ...(PRESETS[name] ?? [name])]);
-    choices(at("quality-steps"), "checkbox", "way", [...presets, ...STEPS.map((steps) => [String(steps), `${steps} steps`])], [...now.presets, "4"]);
+    choices(at("quality-steps"), "checkbox", "way", [...presets(now), ...STEPS.map((steps) => [String(steps), `${steps} steps`])], [...now.presets, "8"]);
     choices(at("quality-samplers"), "checkbox", "sampler", now.samplers.map((name) => [name, name]), now.samplers.slice(0, 1));
     changed();
   });
@@ -64,8 +63,8 @@ async function run() {
   }
 }
 
-const name = (job) => (job.request.steps ? `${job.request.steps} steps` : PRESETS[job.request.preset]?.[0] ?? job.request.preset);
-const steps = (job) => job.request.steps ?? Number.parseInt(PRESETS[job.request.preset]?.[1] ?? "0", 10);
+const name = (job) => (job.request.steps ? `${job.request.steps} steps` : presetName(job.request.preset));
+const steps = (job) => waiting.assets.get(job.id)?.recipe?.steps ?? 0;
 const series = (job) => job.request.sampler ?? "turbo";
 
 function showLadder(made) {

@@ -8,6 +8,9 @@ import { proportion } from "./sizes.js";
 
 /** Tiles that wait for a picture, by job and number. */
 const developing = new Map();
+/** Previews that came before their tile was there: a job may begin before the answer to its request has arrived. */
+const early = new Map();
+const EARLY = 64;
 const place = (job, image) => `${job}:${image}`;
 
 /** Whoever opens a picture: set by the detail view. */
@@ -18,6 +21,8 @@ export function slot(job, image, { made = () => {}, tools = () => [] } = {}) {
   const tile = blank(job);
   tile.dataset.job = job.id;
   developing.set(place(job.id, image), { tile, made, tools });
+  const seen = early.get(place(job.id, image));
+  if (seen) emerge(developing.get(place(job.id, image)), seen);
   if (image === 0) setTimeout(() => catchUp(job.id));
   return tile;
 }
@@ -105,14 +110,19 @@ export async function again(asset, changes) {
 }
 
 on("preview", ({ job, image, url }) => {
-  const waiting = developing.get(place(job, image));
-  if (!waiting) return;
+  const key = place(job, image);
+  if (developing.has(key)) return emerge(developing.get(key), url);
+  early.set(key, url);
+  if (early.size > EARLY) early.delete(early.keys().next().value);
+});
+
+function emerge(waiting, url) {
   const picture = waiting.tile.querySelector("img");
   picture.src = url;
   picture.className = "emerging";
   waiting.tile.querySelector(".state")?.replaceChildren();
   if (!performance.getEntriesByName("first-preview").length) performance.mark("first-preview");
-});
+}
 
 on("asset", settle);
 on("job", (job) => {

@@ -7,7 +7,7 @@ import { cancel, isDraft } from "./runs.js";
 import { kept, model, projectItems, watch } from "./state.js";
 import { channels } from "./sizes.js";
 import { again, slot, tile, tool } from "./tiles.js";
-import { count, money, PRESETS, seconds, when } from "./words.js";
+import { count, money, presets, seconds, when } from "./words.js";
 
 const form = at("grid-form");
 let batch = null;
@@ -19,7 +19,7 @@ export function setUp() {
   watch("models", (models) => {
     if (!models.length) return;
     const [now, last] = [model(), kept.get("grid", {})];
-    choices(at("grid-presets"), "checkbox", "preset", now.presets.map((name) => [name, ...(PRESETS[name] ?? [name])]), last.presets ?? ["draft"]);
+    choices(at("grid-presets"), "checkbox", "preset", presets(now), last.presets ?? ["draft"]);
     fill(at("grid-channel"), channels(now).filter(([value]) => value !== "custom"));
     changed();
   });
@@ -80,7 +80,7 @@ function show(id, cells, jobs) {
   const pictures = [...jobs.values()].reduce((sum, job) => sum + job.images, 0);
   const head = h("div", { className: "grid-head" }, h("h2", {}, count(pictures, "picture")),
     h("button", { type: "button", on: { click: chooseAll } }, "Choose all"),
-    h("button", { type: "button", on: { click: cancelAll } }, "Cancel", h("kbd", {}, "Esc")));
+    h("button", { type: "button", className: "grid-stop", on: { click: cancelAll } }, "Cancel", h("kbd", {}, "Esc")));
   const rows = cells.map((cell) => row(cell, cell.jobs.map((job) => jobs.get(job)).filter(Boolean)));
   const stage = at("grid-stage");
   stage.dataset.list = "grid";

@@ -29,8 +29,14 @@ export const count = (number, one, many = `${one}s`) => `${number} ${number === 
 
 export const when = (ms) => new Date(ms).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-/** A model's steps by preset name; what the page says about presets. */
-export const PRESETS = {
-  turbo: ["Turbo", "4 steps"], draft: ["Draft", "4 steps"], standard: ["Standard", "12 steps"], final: ["Final", "25 steps"],
-  lcm: ["LCM", "4 steps"], lightning: ["Lightning", "4 steps"],
-};
+const PRESETS = { turbo: "Turbo", draft: "Draft", standard: "Standard", final: "Final", lcm: "LCM", lightning: "Lightning" };
+const OWN_STEPS = { turbo: 4, draft: 4, standard: 12, final: 25 };
+const OTHER_STEPS = { turbo: 4, lcm: 4, lightning: 4, draft: 8, standard: 16, final: 25 };
+
+export const presetName = (name) => PRESETS[name] ?? name;
+
+/** A model's presets as `[value, title, note]`. */
+export function presets(model) {
+  const steps = model.family === "jit" ? OWN_STEPS : OTHER_STEPS;
+  return model.presets.map((name) => [name, presetName(name), steps[name] ? `${steps[name]} steps` : null]);
+}
