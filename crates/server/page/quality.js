@@ -1,7 +1,7 @@
 // What time buys: one prompt and seed, drawn faster and slower, with time against likeness to the slowest.
 
 import { get, on, picture, post } from "./api.js";
-import { at, calm, checked, choices, h, showError } from "./dom.js";
+import { at, calm, checked, choices, empty, h, showError } from "./dom.js";
 import { lines } from "./chart.js";
 import { slot } from "./tiles.js";
 import { known, model, watch } from "./state.js";
@@ -23,6 +23,9 @@ export function setUp() {
   });
   form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => (event.preventDefault(), run()));
+  const nothing = empty("The chart will be here", "Choose what to compare. The button says how long it takes and what it costs.");
+  nothing.classList.add("small");
+  at("quality-result").replaceChildren(nothing);
   usage.setUp();
 }
 
@@ -98,7 +101,7 @@ async function draw({ jobs, assets }) {
   });
   const key = ({ sampler }, i) => h("span", { className: `k${i % 3}` }, h("i"), sampler);
   at("quality-chart").replaceChildren(chart, h("div", { className: "legend" }, ...all.map(key)),
-    h("p", { className: "hint" }, "Likeness is 100 % minus the mean difference of the pixels to the picture with the most steps of the same sampler, with what is transparent on grey. It says when more time stops changing the picture, not which picture is more beautiful: look at them."));
+    h("p", { className: "hint" }, "Likeness is 100 % minus the mean difference of the pixels to the picture with the most steps of the same sampler, with what is transparent on grey. It says when more time stops changing the picture, not which picture is more beautiful: look at them. Seconds are measured, with whatever else the machine had to do."));
 }
 
 const slowest = (jobs, sampler) => jobs.filter((job) => series(job) === sampler).reduce((most, job) => (steps(job) > steps(most) ? job : most));

@@ -253,8 +253,8 @@ def library(page):
     page.click("#chosen >> text=Clear")
     page.click("#gallery .tile >> nth=0 >> .open")
     page.click("#detail >> text=Use these settings")
+    until(page, "document.getElementById('seed').value !== ''")
     check(page.input_value("#prompt") == "a red fox", "the settings of a picture are not taken over")
-    check(page.input_value("#seed") != "", "the seed of a picture is not taken over")
 
 
 def quality_and_queue(page):
