@@ -140,7 +140,6 @@ def generate(page):
     check("fox" in page.inner_text("#tokens"), "the tokens are not shown")
     said = planned(page, "#generate-plan")
     check("B" in said and "€" in said, f"the button says {said}")
-    # The engine loads with its first job; people see that once.
     page.keyboard.press("Control+Enter")
     page.wait_for_selector(".run .tile.developing")
     page.wait_for_selector(".run[data-state=done] .tile[data-asset]")
@@ -149,7 +148,7 @@ def generate(page):
     until(page, "performance.getEntriesByName('first-preview').length > 0")
     again = page.evaluate("performance.getEntriesByName('first-preview')[0]?.startTime - performance.getEntriesByName('pressed')[0]?.startTime")
     look(page, "emerging")
-    print(f"button to first preview: {first:.0f} ms with a cold engine, {again:.0f} ms with a warm one")
+    print(f"button to first preview: {first:.0f} ms of the first job, {again:.0f} ms of the second")
     until(page, "document.querySelectorAll('.run[data-state=done]').length === 2")
     look(page, "create")
 
