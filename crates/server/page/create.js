@@ -69,7 +69,7 @@ export function request() {
   const size = field.channel === "custom" ? field.size.trim() : field.channel?.split("|")[1];
   const job = {
     prompt: prompt ? prompt + style : field.style ?? "", preset: field.preset, count: number(field.count) ?? 1,
-    size: size || undefined, model: field.model || undefined, project: field.project || undefined,
+    size: size || undefined, model: field.model || undefined, project: field.project === "new" ? undefined : field.project || undefined,
     negative: field.negative || undefined, seed: seed(field.seed), steps: number(field.steps),
     guidance: number(field.guidance), sampler: field.sampler || undefined, schedule: field.schedule || undefined,
   };
