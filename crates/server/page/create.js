@@ -4,7 +4,7 @@ import { get, on, post, postOnce, upload, picture, ApiError } from "./api.js";
 import { askText, at, calm, checked, choices, fill, h, showError } from "./dom.js";
 import { addProject, kept, known, model, projectItems, watch } from "./state.js";
 import { announce, cancelNewest, showRun } from "./runs.js";
-import { channels } from "./sizes.js";
+import { channels, proportion } from "./sizes.js";
 import { setUsualSize } from "./tiles.js";
 import { bytes, count, money, presets, seconds } from "./words.js";
 import { showTokens } from "./tokens.js";
@@ -93,6 +93,7 @@ function check(job) {
 
 function changed() {
   at("size-field").hidden = at("channel").value !== "custom";
+  at("channel-note").hidden = !isStretched(at("channel").value);
   at("strength-field").hidden = !start;
   at("strength-value").textContent = Number(at("strength").value).toFixed(2);
   const job = request();
@@ -103,6 +104,9 @@ function changed() {
   at("generate-plan").classList.add("old");
   plan(job);
 }
+
+const isStretched = (channel) =>
+  model(at("model").value).family === "jit" && channel.includes("|") && proportion(channel.split("|")[1]) !== 1;
 
 let newest = 0;
 const plan = calm(async (job) => {

@@ -2,7 +2,7 @@
 
 import { on, remove } from "./api.js";
 import { at, h, toast } from "./dom.js";
-import { again, blank, slot, tile, tool } from "./tiles.js";
+import { again, blank, places, tool } from "./tiles.js";
 import { count, money, seconds } from "./words.js";
 import { known } from "./state.js";
 
@@ -37,11 +37,7 @@ export function announce(request) {
   return () => element.remove();
 }
 
-function pictures(job) {
-  const there = new Map((job.assets ?? []).map((asset) => [asset.position, asset]));
-  return Array.from({ length: job.images }, (_, i) =>
-    there.has(i) ? tile(there.get(i), { tools }) : slot(job, i, { tools }));
-}
+const pictures = (job) => places(job, tools);
 
 /** What can be done with a picture: finish it, make more like it, roll again. */
 export function tools(asset) {

@@ -27,6 +27,14 @@ export function slot(job, image, { made = () => {}, tools = () => [] } = {}) {
   return tile;
 }
 
+/** Tiles of a job: pictures that are there, and places for those that will be. What was removed has none. */
+export function places(job, tools) {
+  const there = new Map((job.assets ?? []).map((asset) => [asset.position, asset]));
+  const open = ["queued", "running"].includes(job.state);
+  const numbers = Array.from({ length: job.images }, (_, i) => i).filter((i) => open || there.has(i));
+  return numbers.map((i) => (there.has(i) ? tile(there.get(i), { tools }) : slot(job, i, { tools })));
+}
+
 /** A tile of noise, of a job's shape. */
 export const blank = (job) =>
   h("figure", { className: "tile developing", css: { "aspect-ratio": String(proportion(job.request.size ?? sizeOf(job))) } },

@@ -6,7 +6,7 @@ import { addAction, chosen } from "./chosen.js";
 import { cancel, isDraft } from "./runs.js";
 import { kept, model, projectItems, watch } from "./state.js";
 import { channels } from "./sizes.js";
-import { again, slot, tile, tool } from "./tiles.js";
+import { again, places, slot, tool } from "./tiles.js";
 import { count, money, presets, seconds, when } from "./words.js";
 
 const form = at("grid-form");
@@ -94,13 +94,8 @@ function row(cell, jobs) {
   const notes = [cell.style, cell.preset].filter(Boolean).join(" · ");
   const title = cell.slots.length ? cell.slots.join(" · ") : cell.prompt;
   return h("section", { className: "grid-row" },
-    h("h2", { title: cell.prompt }, title, h("small", {}, notes)), h("div", { className: "tiles" }, ...jobs.flatMap(places)));
+    h("h2", { title: cell.prompt }, title, h("small", {}, notes)), h("div", { className: "tiles" }, ...jobs.flatMap((job) => places(job, tools))));
 }
-
-const places = (job) => {
-  const there = new Map((job.assets ?? []).map((asset) => [asset.position, asset]));
-  return Array.from({ length: job.images }, (_, i) => (there.has(i) ? tile(there.get(i), { tools }) : slot(job, i, { tools })));
-};
 
 /** A picture of the grid can be finished or rolled again in its place. */
 function tools(asset, figure) {
