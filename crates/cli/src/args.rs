@@ -118,8 +118,8 @@ pub struct JobArgs {
     /// With --vary: draw only where this picture is white and keep what lies under black.
     #[arg(long, value_name = "IMAGE", requires = "vary")]
     pub mask: Option<PathBuf>,
-    /// Steps by name: draft 4 (8 with --negative, --vary and the like), standard 12, final 25; turbo: the few steps that the model has
-    /// learned. Stable Diffusion: 8, 16, 25; for models of few steps turbo, lcm, lightning (4 steps without guidance, and their sampler).
+    /// Steps by name: draft 8, standard 16, final 25; turbo: the few steps that a model has learned (4, or --steps 1 or 2). For
+    /// Stable Diffusion models of few steps turbo, lcm, lightning: 4 steps without guidance, and their sampler.
     #[arg(long, value_enum, default_value_t = PresetArg::Final)]
     pub preset: PresetArg,
     /// How to run.
@@ -233,6 +233,19 @@ pub enum ModelsCommand {
     Inspect {
         /// A name, file or folder.
         path: String,
+    },
+    /// Write the weighted mean of two models of one network, such as a model and what it became by going on learning.
+    Blend {
+        /// A name, file or folder.
+        first: String,
+        /// Another.
+        second: String,
+        /// How much of the second, 0 to 1.
+        #[arg(long, value_name = "X", default_value_t = 0.5, allow_negative_numbers = true)]
+        share: f32,
+        /// The file to write.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
     },
 }
 
@@ -434,9 +447,9 @@ pub enum Suite {
 /// A preset's name.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum PresetArg {
-    /// 4 steps; Stable Diffusion: 8.
+    /// 8 steps.
     Draft,
-    /// 12 steps; Stable Diffusion: 16.
+    /// 16 steps.
     Standard,
     /// 25 steps.
     Final,
@@ -576,8 +589,8 @@ mod tests {
             }
         };
         assert_eq!(steps(&[]), 25);
-        assert_eq!(steps(&["--preset", "draft"]), 4);
-        assert_eq!(steps(&["--preset", "standard"]), 12);
+        assert_eq!(steps(&["--preset", "draft"]), 8);
+        assert_eq!(steps(&["--preset", "standard"]), 16);
         assert_eq!(steps(&["--preset", "draft", "--steps", "3"]), 3);
     }
 }

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod blend;
 pub mod built_in;
 mod encoder;
 pub mod enlarge;
@@ -29,6 +30,7 @@ mod tokens;
 mod verify;
 
 pub use encoder::open as open_text_encoder;
+pub use blend::blend;
 pub use enlarge::Enlarger;
 pub use error::EngineError;
 pub use event::{CancelToken, Event, Preview};

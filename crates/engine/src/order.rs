@@ -12,16 +12,13 @@ use crate::{EngineError, ModelInfo, Preset, Request, Size, Start, request, store
 /// How far to go from a picture to start from, when nothing else is said.
 pub const DEFAULT_STRENGTH: f32 = 0.8;
 
-/// Steps of a draft whose settings leave no room for learned steps.
-const UNLEARNED_DRAFT: u32 = 8;
-
 /// A preset's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PresetName {
-    /// 4 steps, 8 where settings leave no room for learned ones; Stable Diffusion: 8.
+    /// 8 steps.
     Draft,
-    /// 12 steps; Stable Diffusion: 16.
+    /// 16 steps.
     Standard,
     /// 25 steps.
     #[default]
@@ -134,7 +131,7 @@ impl Order {
             return Err(only_stable_diffusion(field));
         }
         let usual = Request::default();
-        let mut request = Request {
+        Ok(Request {
             prompt: self.prompt.clone(),
             negative: self.negative.clone(),
             seed: self.seed,
@@ -148,11 +145,7 @@ impl Order {
             count: self.count,
             start,
             turbo: (preset == Preset::Turbo).then_some(true),
-        };
-        if preset == Preset::Draft && self.steps.is_none() && request.other_than_turbo().is_some() {
-            request.steps = UNLEARNED_DRAFT;
-        }
-        Ok(request)
+        })
     }
 
     /// The request for a Stable Diffusion checkpoint.
@@ -163,11 +156,11 @@ impl Order {
         }
         let usual = sd::Request::default();
         let few = |sampler| (4, 1.0, sampler, SigmaSchedule::Trailing);
-        let plain = |steps| (steps, usual.guidance, usual.sampler, usual.schedule);
+        let plain = |preset: Preset| (preset.steps(), usual.guidance, usual.sampler, usual.schedule);
         let (steps, guidance, sampler, schedule) = match self.preset {
-            PresetName::Draft => plain(8),
-            PresetName::Standard => plain(16),
-            PresetName::Final => plain(25),
+            PresetName::Draft => plain(Preset::Draft),
+            PresetName::Standard => plain(Preset::Standard),
+            PresetName::Final => plain(Preset::Final),
             PresetName::Turbo => few(SigmaSampler::EulerAncestral),
             PresetName::Lcm => few(SigmaSampler::Lcm),
             PresetName::Lightning => few(SigmaSampler::Euler),
@@ -277,8 +270,7 @@ mod tests {
     fn presets_set_steps_and_steps_win() {
         let steps = |text: &str| serde_json::from_str::<Order>(text).unwrap().request(None).unwrap().steps;
         assert_eq!(steps("{}"), 25);
-        assert_eq!(steps(r#"{"preset": "draft"}"#), 4);
-        assert_eq!(steps(r#"{"preset": "draft", "negative": "blue"}"#), 8);
+        assert_eq!(steps(r#"{"preset": "draft"}"#), 8);
         assert_eq!(steps(r#"{"preset": "draft", "steps": 3}"#), 3);
     }
 

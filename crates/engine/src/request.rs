@@ -99,9 +99,9 @@ impl Frame {
 pub enum Preset {
     /// 4 steps that the model has learned to take; [`Request::turbo`].
     Turbo,
-    /// 4 steps, which a model that has learned few steps takes with one prediction each; 8 of a request that leaves no room for that.
+    /// 8 steps.
     Draft,
-    /// 12 steps.
+    /// 16 steps.
     Standard,
     /// 25 steps.
     Final,
@@ -111,8 +111,9 @@ impl Preset {
     /// Sampler steps of the preset.
     pub fn steps(self) -> u32 {
         match self {
-            Self::Turbo | Self::Draft => 4,
-            Self::Standard => 12,
+            Self::Turbo => 4,
+            Self::Draft => 8,
+            Self::Standard => 16,
             Self::Final => 25,
         }
     }

@@ -30,13 +30,11 @@ export const count = (number, one, many = `${one}s`) => `${number} ${number === 
 export const when = (ms) => new Date(ms).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 const PRESETS = { turbo: "Turbo", draft: "Draft", standard: "Standard", final: "Final", lcm: "LCM", lightning: "Lightning" };
-const OWN_STEPS = { turbo: 4, draft: 4, standard: 12, final: 25 };
-const OTHER_STEPS = { turbo: 4, lcm: 4, lightning: 4, draft: 8, standard: 16, final: 25 };
+const STEPS = { turbo: 4, lcm: 4, lightning: 4, draft: 8, standard: 16, final: 25 };
 
 export const presetName = (name) => PRESETS[name] ?? name;
 
 /** A model's presets as `[value, title, note]`. */
 export function presets(model) {
-  const steps = model.family === "jit" ? OWN_STEPS : OTHER_STEPS;
-  return model.presets.map((name) => [name, presetName(name), steps[name] ? `${steps[name]} steps` : null]);
+  return model.presets.map((name) => [name, presetName(name), STEPS[name] ? `${STEPS[name]} steps` : null]);
 }

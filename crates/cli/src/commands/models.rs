@@ -1,4 +1,4 @@
-//! `calotype models`: the models that can be used; `models inspect PATH`: what a file is and lacks.
+//! `calotype models`: the models that can be used; `models inspect PATH`: what a file is and lacks; `models blend A B`: their mean.
 
 use std::path::Path;
 
@@ -19,7 +19,15 @@ pub fn run(args: &ModelsArgs, reporter: &Reporter) -> anyhow::Result<()> {
         None => list(reporter),
         Some(ModelsCommand::Inspect { path }) if is_own(path) => inspect_own(path, reporter),
         Some(ModelsCommand::Inspect { path }) => inspect::run(path, reporter),
+        Some(ModelsCommand::Blend { first, second, share, output }) => blend(first, second, *share, output, reporter),
     }
+}
+
+fn blend(first: &str, second: &str, share: f32, output: &Path, reporter: &Reporter) -> anyhow::Result<()> {
+    let sha256 = engine::blend(first, second, share, output)?;
+    reporter.event("model", json!({ "file": output, "sha256": sha256 }));
+    reporter.say(&format!("{}\nSHA-256 {sha256}", output.display()));
+    Ok(())
 }
 
 fn list(reporter: &Reporter) -> anyhow::Result<()> {

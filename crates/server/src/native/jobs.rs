@@ -37,7 +37,7 @@ pub struct JobRequest {
     pub seed: Option<u64>,
     /// Number of pictures, 1 to 64.
     pub count: Option<u32>,
-    /// `draft` (4 steps), `standard` (12), `final` (25), `turbo` (1, 2 or 4 learned steps); Stable Diffusion: 8, 16, 25, also `lcm`, `lightning`.
+    /// `draft` (8 steps), `standard` (16), `final` (25), `turbo` (1, 2 or 4 steps of a model that has learned them); Stable Diffusion also `lcm`, `lightning`.
     #[schema(value_type = Option<String>)]
     pub preset: Option<PresetName>,
     /// Sampler steps, 1 to 200; wins over the preset.
