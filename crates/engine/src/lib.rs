@@ -29,8 +29,8 @@ pub mod store;
 mod tokens;
 mod verify;
 
-pub use encoder::open as open_text_encoder;
 pub use blend::blend;
+pub use encoder::open as open_text_encoder;
 pub use enlarge::Enlarger;
 pub use error::EngineError;
 pub use event::{CancelToken, Event, Preview};
