@@ -376,7 +376,7 @@ pub struct ServeArgs {
     /// A name by which clients call this server, besides localhost and its addresses; may be repeated.
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,
-    /// An origin whose pages may use this server, such as https://studio.example; may be repeated.
+    /// An origin whose pages may use this server, such as <https://studio.example>; may be repeated.
     #[arg(long, value_name = "ORIGIN")]
     pub cors_origin: Vec<String>,
     /// Ask for a key even where only this machine can reach the server. Keys: --new-key, or CALOTYPE_KEY in the environment.
