@@ -241,7 +241,9 @@ impl Request {
         let is_known = TURBO_STEPS.contains(&self.steps);
         let other = self.other_than_turbo();
         match self.turbo {
-            Some(true) if !info.config.step_length => Err(refused(format!("{} has not learned few steps", info.name))),
+            Some(true) if !info.config.step_length => {
+                Err(refused(format!("{} has not learned few steps: choose another preset", info.name)))
+            }
             Some(true) if !is_known => Err(refused(format!("steps is {}, must be 1, 2 or 4", self.steps))),
             Some(true) => match other {
                 Some(name) => Err(refused(format!("leaves no room for {name}"))),
