@@ -14,6 +14,7 @@ use crate::models::Models;
 use crate::picture;
 use crate::planner::Planner;
 use crate::queue::Queue;
+use crate::rate::Rate;
 use crate::security::Guard;
 use crate::settings::Settings;
 
@@ -41,6 +42,8 @@ pub struct App {
     pub warming: tokio::sync::Mutex<()>,
     /// Who may come in.
     pub guard: Guard,
+    /// How often each key may ask for drawing.
+    pub rate: Rate,
     /// Counts of requests.
     pub metrics: Metrics,
 }
@@ -147,7 +150,7 @@ impl App {
         if self.queue.is_stopping() {
             return Err(ApiError::stopping());
         }
-        let owner = owner.0.clone();
+        let owner = owner.clone();
         let jobs = self
             .blocking(move |app| {
                 let mut planned = Vec::with_capacity(drafts.len());
@@ -172,8 +175,10 @@ impl App {
                         planned_seconds: planned.last().copied().flatten(),
                     });
                 }
+                // What is refused for what it says costs nothing.
+                app.rate.take(&owner)?;
                 let (key, print) = once.map_or((None, String::new()), |once| (Some(once.key), once.fingerprint));
-                match app.store.submit(&owner, key.as_deref(), &print, &jobs)? {
+                match app.store.submit(&owner.0, key.as_deref(), &print, &jobs)? {
                     Submitted::New(jobs) => Ok((jobs, true)),
                     Submitted::Known(jobs) => Ok((jobs, false)),
                     Submitted::KeyReused => Err(ApiError::status(
@@ -196,6 +201,28 @@ impl App {
             }
         }
         Ok(jobs)
+    }
+
+    /// Queues one job.
+    pub async fn submit_one(
+        self: &Arc<Self>,
+        owner: &Owner,
+        once: Option<Once>,
+        draft: Draft,
+    ) -> Result<Job, ApiError> {
+        let jobs = self.submit(owner, once, vec![draft]).await?;
+        jobs.into_iter().next().ok_or_else(|| ApiError::internal("no job"))
+    }
+
+    /// Queues a job, waits until it is over and gives its pictures; cancels it if the client goes away before.
+    pub async fn draw(self: &Arc<Self>, owner: &Owner, draft: Draft) -> Result<(Job, Vec<(Asset, Bytes)>), ApiError> {
+        let mut listener = self.queue.live.listen();
+        let id = self.submit_one(owner, None, draft).await?.id;
+        let guard = CancelOnDrop::new(self, &id);
+        let job = self.wait(&id, &mut listener, |_| {}).await?;
+        guard.defuse();
+        let pictures = self.pictures(&job).await?;
+        Ok((job, pictures))
     }
 
     /// Predicts a queued job when it can be done without disturbing one that is drawn.

@@ -10,6 +10,11 @@ use crate::worker::process::WorkerCommand;
 /// The port when none is named: the one that clients of A1111's interface try first.
 pub const DEFAULT_PORT: u16 = 7860;
 
+/// Drawing requests that a key may make in a minute, if nothing else is said: ten a second, more than any machine draws.
+pub const DEFAULT_RATE: u32 = 600;
+/// How long a client may take to send the head of a request.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How the server is to run.
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
@@ -31,6 +36,10 @@ pub struct ServeConfig {
     pub allowed_hosts: Vec<String>,
     /// Origins of pages elsewhere that may use the server, such as `https://studio.example`.
     pub cors_origins: Vec<String>,
+    /// Drawing requests that a key may make in a minute, also at once; 0 = as many as it likes.
+    pub rate: u32,
+    /// How long a client may take to send the head of a request.
+    pub header_timeout: Duration,
     /// How long the running job may go on after the server was told to stop.
     pub grace: Duration,
 }

@@ -115,6 +115,12 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", None, message)
     }
 
+    /// A key asks for more than its share.
+    pub fn too_often(rate: u32) -> Self {
+        let message = format!("more than {rate} drawing requests in a minute: try again later");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_often", None, message)
+    }
+
     /// The server stops.
     pub fn stopping() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", None, "the server is stopping")

@@ -22,8 +22,10 @@ mod page;
 mod picture;
 mod planner;
 mod queue;
+mod rate;
 mod router;
 mod security;
+mod serve;
 mod settings;
 pub mod worker;
 
@@ -33,13 +35,14 @@ use std::sync::Arc;
 use store::{MIN_KEY_BYTES, Store};
 use tokio::net::TcpListener;
 
-pub use config::{DEFAULT_PORT, ServeConfig, default_data_folder};
+pub use config::{DEFAULT_PORT, DEFAULT_RATE, HEADER_TIMEOUT, ServeConfig, default_data_folder};
 pub use error::ServeError;
 pub use worker::process::WorkerCommand;
 
 use app::App;
 use planner::Planner;
 use queue::Queue;
+use rate::Rate;
 use security::{Guard, key_digest};
 
 /// A server that listens and does not answer yet.
@@ -77,6 +80,7 @@ impl Server {
             planner: Planner::new(config.worker.clone()),
             warming: tokio::sync::Mutex::default(),
             guard: Guard::new(&config, keys, needs_key),
+            rate: Rate::new(config.rate),
             metrics: metrics::Metrics::default(),
         });
         Ok(Self { app, listener, config })
@@ -92,22 +96,13 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
         let Self { app, listener, config } = self;
         let queue = tokio::spawn(app.queue.clone().run(config.worker.clone(), config.grace));
-        let service = router::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+        let router = router::router(app.clone());
+        let stopping = async move {
             stop.await;
             app.queue.stop();
             let _ = queue.await;
-            let _ = end.send(());
-        });
-        tokio::select! {
-            result = server => Ok(result?),
-            // Answers get a moment to go out; streams without end are cut.
-            () = async {
-                let _ = ended.await;
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-            } => Ok(()),
-        }
+        };
+        serve::serve(listener, router, config.header_timeout, stopping).await
     }
 }
 

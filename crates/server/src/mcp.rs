@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::app::{App, CancelOnDrop, Draft, Owner};
+use crate::app::{App, Draft, Owner};
 use crate::error::ApiError;
 use crate::extract::{JsonBody, parse};
 use crate::native::{JobRequest, plan};
@@ -164,15 +164,10 @@ async fn draw(app: &Arc<App>, owner: &Owner, draft: Draft) -> Result<Value, ApiE
     if draft.order.count > MAX_PICTURES {
         return Err(ApiError::field("count", format!("{} is not in 1..={MAX_PICTURES}", draft.order.count)));
     }
-    let mut listener = app.queue.live.listen();
-    let jobs = app.submit(owner, None, vec![Draft { source: "mcp", ..draft }]).await?;
-    let id = jobs.into_iter().next().ok_or_else(|| ApiError::internal("no job"))?.id;
-    let guard = CancelOnDrop::new(app, &id);
-    let job = app.wait(&id, &mut listener, |_| {}).await?;
-    guard.defuse();
+    let (job, pictures) = app.draw(owner, Draft { source: "mcp", ..draft }).await?;
     let mut content = Vec::new();
     let mut told = Vec::new();
-    for (asset, png) in app.pictures(&job).await? {
+    for (asset, png) in pictures {
         content.push(json!({ "type": "image", "mimeType": "image/png", "data": STANDARD.encode(&png) }));
         told.push(json!({ "asset": asset.id, "seed": asset.seed, "url": format!("/api/v1/assets/{}/file", asset.id) }));
     }

@@ -42,6 +42,8 @@ pub fn run(args: &ServeArgs, reporter: &Reporter) -> anyhow::Result<()> {
         require_key: args.require_key,
         allowed_hosts: args.allow_host.clone(),
         cors_origins: args.cors_origin.clone(),
+        rate: args.rate,
+        header_timeout: server::HEADER_TIMEOUT,
         grace: Duration::from_secs(args.grace),
     };
     tracing_subscriber::fmt()

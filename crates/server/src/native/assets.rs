@@ -256,10 +256,8 @@ pub async fn again(
             })
         })
         .await?;
-    let jobs = app.submit(&owner, None, vec![draft]).await?;
-    let view = app.blocking(move |app| JobView::all(app, &jobs)).await?;
-    let view = view.into_iter().next().ok_or_else(|| ApiError::internal("a job without a view"))?;
-    Ok((StatusCode::ACCEPTED, Json(view)))
+    let job = app.submit_one(&owner, None, draft).await?;
+    Ok((StatusCode::ACCEPTED, Json(app.blocking(move |app| JobView::one(app, &job)).await?)))
 }
 
 /// The route for uploads, whose bodies are longer than others.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use store::{Asset, Job, State};
 use utoipa::ToSchema;
 
+use crate::app::App;
 use crate::error::ApiError;
 use crate::live::{Live, Progress};
 use crate::settings::Settings;
@@ -152,7 +153,7 @@ impl AssetView {
         Self {
             url: format!("/api/v1/assets/{}/file", asset.id),
             id: asset.id.clone(),
-            kind: if asset.kind == store::AssetKind::Image { "image" } else { "upload" }.into(),
+            kind: asset.kind.name().into(),
             sha256: asset.sha256.clone(),
             bytes: asset.bytes,
             width: asset.width,
@@ -200,7 +201,7 @@ impl JobView {
         Self {
             id: job.id.clone(),
             state: job.state.name().into(),
-            priority: if job.priority == store::Priority::Interactive { "interactive" } else { "batch" }.into(),
+            priority: job.priority.name().into(),
             source: job.source.clone(),
             project: job.project.clone(),
             model: job.model.clone(),
@@ -229,15 +230,19 @@ impl JobView {
     }
 
     /// Views of jobs. Blocks.
-    pub fn all(app: &crate::app::App, jobs: &[Job]) -> Result<Vec<Self>, ApiError> {
+    pub fn all(app: &App, jobs: &[Job]) -> Result<Vec<Self>, ApiError> {
         let (waiting, settings) = (app.store.queue()?, app.settings()?);
         Ok(jobs.iter().map(|job| Self::new(job, &waiting, &app.queue.live, &settings)).collect())
     }
 
+    /// The view of a job. Blocks.
+    pub fn one(app: &App, job: &Job) -> Result<Self, ApiError> {
+        Ok(Self::new(job, &app.store.queue()?, &app.queue.live, &app.settings()?))
+    }
+
     /// The view of a job with its pictures. Blocks.
-    pub fn whole(app: &crate::app::App, job: &Job) -> Result<Self, ApiError> {
-        let (waiting, settings) = (app.store.queue()?, app.settings()?);
-        let mut view = Self::new(job, &waiting, &app.queue.live, &settings);
+    pub fn whole(app: &App, job: &Job) -> Result<Self, ApiError> {
+        let (mut view, settings) = (Self::one(app, job)?, app.settings()?);
         let assets = app.store.job_assets(&job.id)?;
         view.assets = Some(assets.iter().map(|asset| AssetView::new(asset, &settings)).collect());
         Ok(view)

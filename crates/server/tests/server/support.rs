@@ -51,11 +51,13 @@ impl Server {
 
     /// Starts one that wants a key.
     pub fn start_with(data: &Path, key: Option<&str>) -> Self {
+        Self::start_in(data, key.map(|key| ("CALOTYPE_KEY", key)).as_slice())
+    }
+
+    /// Starts one in an environment.
+    pub fn start_in(data: &Path, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_serve-for-tests"));
-        command.arg(data).stdout(Stdio::piped());
-        if let Some(key) = key {
-            command.env("CALOTYPE_KEY", key);
-        }
+        command.arg(data).stdout(Stdio::piped()).envs(environment.iter().copied());
         let mut child = command.spawn().expect("the server starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its address");
@@ -172,6 +174,22 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Resident bytes of a process.
+pub fn memory(id: u32) -> u64 {
+    status(id, "VmRSS:")
+}
+
+/// The most bytes that a process ever had resident.
+pub fn most_memory(id: u32) -> u64 {
+    status(id, "VmHWM:")
+}
+
+fn status(id: u32, line: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find(|found| found.starts_with(line)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
 /// Sends a signal to a process.

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use server::{ServeConfig, Server, WorkerCommand};
 
+fn number(name: &str) -> Option<u32> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if arguments.get(1).is_some_and(|first| first == "worker") {
@@ -26,6 +30,9 @@ fn main() {
         require_key: std::env::var("CALOTYPE_KEY").is_ok(),
         allowed_hosts: Vec::new(),
         cors_origins: Vec::new(),
+        rate: number("CALOTYPE_TEST_RATE").unwrap_or(server::DEFAULT_RATE),
+        header_timeout: number("CALOTYPE_TEST_HEADER_SECONDS")
+            .map_or(server::HEADER_TIMEOUT, |seconds| Duration::from_secs(seconds.into())),
         grace: Duration::from_secs(2),
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
