@@ -1,10 +1,11 @@
-//! File formats: safetensors (weights, checkpoints), PNG pictures with their recipe inside, SHA-256 digests, and the one
+//! File formats: safetensors (weights, checkpoints), PNG pictures with their recipe inside, EXIF text, SHA-256 digests, and the one
 //! durable way to write a file. Every count, offset and size read from a file is checked before it is used.
 #![deny(unsafe_code)]
 
 pub mod atomic;
 pub mod canvas;
 pub mod digest;
+pub mod exif;
 mod half;
 mod mmap;
 pub mod picture;

@@ -2,6 +2,7 @@
 //! PNG bytes from outside, with limits on sides, area and text that hold before anything is allocated.
 
 use crate::atomic::{WriteError, write_bytes_atomic};
+use png::text_metadata::{EncodableTextChunk, ITXtChunk, TEXtChunk};
 use std::path::Path;
 
 /// Longest side, pixels.
@@ -80,8 +81,7 @@ pub fn encode(width: u32, height: u32, pixels: &[u8], text: &[(&str, &str)]) -> 
     encoder.set_color(png::ColorType::Rgba);
     encoder.set_depth(png::BitDepth::Eight);
     for (key, text) in text {
-        let latin1 = text.chars().all(|c| c != '\0' && u32::from(c) < 256);
-        let added = if latin1 {
+        let added = if is_latin1(text) {
             encoder.add_text_chunk((*key).to_owned(), (*text).to_owned())
         } else {
             encoder.add_itxt_chunk((*key).to_owned(), (*text).to_owned())
@@ -92,6 +92,37 @@ pub fn encode(width: u32, height: u32, pixels: &[u8], text: &[(&str, &str)]) -> 
     writer.write_image_data(pixels)?;
     writer.finish()?;
     Ok(bytes)
+}
+
+/// A PNG file with these text chunks in the place of those with the same keys; the pixels stay as they are stored.
+pub fn with_text(png: &[u8], text: &[(&str, &str)]) -> Result<Vec<u8>, PictureError> {
+    scan(png)?;
+    let mut added = Vec::new();
+    for (key, text) in text {
+        let done = match is_latin1(text) {
+            true => TEXtChunk::new(*key, *text).encode(&mut added),
+            false => ITXtChunk::new(*key, *text).encode(&mut added),
+        };
+        done.map_err(|error| PictureError::Text { key: (*key).to_owned(), message: error.to_string() })?;
+    }
+    let mut out = SIGNATURE.to_vec();
+    let mut rest = &png[SIGNATURE.len()..];
+    while let Some((&[a, b, c, d, ref kind @ ..], content)) = rest.split_first_chunk::<8>() {
+        let length = u32::from_be_bytes([a, b, c, d]) as usize;
+        let truncated = PictureError::Truncated { at: png.len() - rest.len() };
+        let Some((whole, after)) = rest.split_at_checked(12 + length) else { return Err(truncated) };
+        let has = |key: &str| content.strip_prefix(key.as_bytes()).is_some_and(|rest| rest.first() == Some(&0));
+        if !(is_text(kind) && text.iter().any(|(key, _)| has(key))) {
+            out.extend_from_slice(whole);
+        }
+        match kind {
+            b"IHDR" => out.extend_from_slice(&added),
+            b"IEND" => break,
+            _ => {}
+        }
+        rest = after;
+    }
+    Ok(out)
 }
 
 /// [`encode`], then an atomic write.
@@ -166,6 +197,15 @@ pub fn premultiply(pixels: &[u8]) -> Vec<f32> {
         .collect()
 }
 
+/// Whether `tEXt` can hold it.
+fn is_latin1(text: &str) -> bool {
+    text.chars().all(|c| c != '\0' && u32::from(c) < 256)
+}
+
+fn is_text(kind: &[u8; 4]) -> bool {
+    matches!(kind, b"tEXt" | b"zTXt" | b"iTXt")
+}
+
 fn checked_pixels(width: u32, height: u32) -> Result<usize, PictureError> {
     let area = u64::from(width) * u64::from(height);
     if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE || area > MAX_AREA {
@@ -200,7 +240,7 @@ fn scan(bytes: &[u8]) -> Result<(u32, u32), PictureError> {
                 }
             }
             b"acTL" | b"fcTL" | b"fdAT" => return Err(PictureError::Animated),
-            b"tEXt" | b"zTXt" | b"iTXt" => {
+            kind if is_text(kind) => {
                 text += length;
                 if text > MAX_TEXT {
                     return Err(PictureError::TooMuchText { found: text });

@@ -1,6 +1,8 @@
 //! PNG round trips with recipes, foreign colour types, and hostile pictures.
 
-use formats::picture::{MAX_TEXT, Picture, PictureError, decode, encode, premultiply, read, unpremultiply, write};
+use formats::picture::{
+    MAX_TEXT, Picture, PictureError, decode, encode, premultiply, read, unpremultiply, with_text, write,
+};
 use proptest::prelude::*;
 
 fn pixels(width: u32, height: u32) -> Vec<u8> {
@@ -27,6 +29,24 @@ fn pixels_and_recipes_come_back() {
     }
     assert_eq!(picture.text("none"), None);
     assert_eq!(encode(7, 5, &pixels(7, 5), &text).unwrap(), std::fs::read(&path).unwrap(), "same picture, same bytes");
+}
+
+#[test]
+fn text_is_replaced_and_the_rest_stays() {
+    let before =
+        encode(7, 5, &pixels(7, 5), &[("calotype", "{}"), ("parameters", "old"), ("parameters2", "x")]).unwrap();
+    let after = with_text(&before, &[("parameters", "neu 猫"), ("more", "y")]).unwrap();
+    let picture = decode(&after).unwrap();
+    assert_eq!(picture.pixels, pixels(7, 5));
+    for (key, value) in [("calotype", "{}"), ("parameters", "neu 猫"), ("parameters2", "x"), ("more", "y")] {
+        assert_eq!(picture.text(key), Some(value), "{key}");
+    }
+    assert_eq!(picture.text.len(), 4);
+    assert_eq!(with_text(&before, &[]).unwrap(), before);
+    assert!(matches!(with_text(&before, &[("", "x")]), Err(PictureError::Text { .. })));
+    for length in 0..before.len() {
+        assert!(with_text(&before[..length], &[("a", "b")]).is_err(), "{length}");
+    }
 }
 
 #[test]

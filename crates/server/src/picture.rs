@@ -29,7 +29,7 @@ pub enum Format {
     /// PNG, with the recipe inside.
     #[default]
     Png,
-    /// JPEG, on white.
+    /// JPEG, on white, with the recipe in its EXIF block, as WebP.
     #[serde(alias = "jpg")]
     Jpeg,
     /// WebP without loss.
@@ -61,8 +61,17 @@ impl Format {
     }
 }
 
+/// Text inside a picture: key, text.
+pub type Text = Vec<(String, String)>;
+
 /// Decodes a picture from outside. Blocks: call it on a thread for such work.
 pub fn decode(field: &str, bytes: &[u8]) -> Result<RgbaImage, ApiError> {
+    Ok(read(field, bytes)?.0)
+}
+
+/// Decodes a picture from outside, and the text in it: all that of PNG files, of JPEG and WebP files what EXIF has a place for.
+/// Blocks.
+pub fn read(field: &str, bytes: &[u8]) -> Result<(RgbaImage, Text), ApiError> {
     let wrong = |message: String| ApiError::field(field, message);
     if bytes.len() > MAX_BYTES {
         return Err(wrong(format!("has {} bytes; at most {MAX_BYTES} are accepted", bytes.len())));
@@ -70,8 +79,8 @@ pub fn decode(field: &str, bytes: &[u8]) -> Result<RgbaImage, ApiError> {
     let format = image::guess_format(bytes).ok();
     if format == Some(ImageFormat::Png) {
         let picture = formats::picture::decode(bytes).map_err(|error| wrong(error.to_string()))?;
-        return RgbaImage::from_raw(picture.width, picture.height, picture.pixels)
-            .ok_or_else(|| wrong("is not a picture that can be read".into()));
+        let image = RgbaImage::from_raw(picture.width, picture.height, picture.pixels);
+        return Ok((image.ok_or_else(|| wrong("is not a picture that can be read".into()))?, picture.text));
     }
     if !matches!(format, Some(ImageFormat::Jpeg | ImageFormat::WebP)) {
         return Err(wrong("is not a PNG, JPEG or WebP picture".into()));
@@ -89,9 +98,12 @@ pub fn decode(field: &str, bytes: &[u8]) -> Result<RgbaImage, ApiError> {
     limits.max_alloc = Some(MAX_DECODING);
     reader.limits(limits);
     let reader = reader.with_guessed_format().map_err(|error| wrong(error.to_string()))?;
-    let decoder = reader.into_decoder().map_err(|error| wrong(error.to_string()))?;
+    let mut decoder = reader.into_decoder().map_err(|error| wrong(error.to_string()))?;
     check_sides(field, decoder.dimensions())?;
-    Ok(image::DynamicImage::from_decoder(decoder).map_err(|error| wrong(error.to_string()))?.into_rgba8())
+    let exif = decoder.exif_metadata().ok().flatten().filter(|exif| exif.len() <= formats::picture::MAX_TEXT);
+    let text = exif.map_or(Vec::new(), |exif| formats::exif::decode(&exif));
+    let image = image::DynamicImage::from_decoder(decoder).map_err(|error| wrong(error.to_string()))?;
+    Ok((image.into_rgba8(), text))
 }
 
 fn check_sides(field: &str, (width, height): (u32, u32)) -> Result<(), ApiError> {
@@ -151,23 +163,25 @@ pub struct Wanted {
     pub ground: Option<[u8; 3]>,
 }
 
-/// Turns one of our PNG files into what is wanted. Blocks.
+/// Turns one of our PNG files into what is wanted; at its full size the text in it comes along. Blocks.
 pub fn convert(png: Bytes, wanted: Wanted) -> Result<Bytes, ApiError> {
     if wanted.format == Format::Png && wanted.width.is_none() && wanted.ground.is_none() {
         return Ok(png);
     }
     let picture = formats::picture::decode(&png).map_err(ApiError::internal)?;
+    let mut text = picture.text;
     let mut image = RgbaImage::from_raw(picture.width, picture.height, picture.pixels)
         .ok_or_else(|| ApiError::internal("a stored picture has too few pixels"))?;
     if let Some(width) = wanted.width.filter(|width| *width < image.width()) {
         let height = u64::from(image.height()) * u64::from(width) / u64::from(image.width());
         image = imageops::resize(&image, width.max(1), height.max(1) as u32, imageops::FilterType::Triangle);
+        text.clear();
     }
-    encode(&image, wanted).map(Bytes::from)
+    encode(&image, wanted, &text).map(Bytes::from)
 }
 
-/// A picture in the format that is wanted.
-pub fn encode(image: &RgbaImage, wanted: Wanted) -> Result<Vec<u8>, ApiError> {
+/// A picture in the format that is wanted, with text in it.
+pub fn encode(image: &RgbaImage, wanted: Wanted, text: &[(String, String)]) -> Result<Vec<u8>, ApiError> {
     let (width, height) = image.dimensions();
     let ground = wanted.ground.or((wanted.format == Format::Jpeg).then_some([255; 3]));
     let flat = ground.map(|ground| flatten(image, ground));
@@ -176,13 +190,26 @@ pub fn encode(image: &RgbaImage, wanted: Wanted) -> Result<Vec<u8>, ApiError> {
         None => (image.as_raw(), ExtendedColorType::Rgba8),
     };
     let mut bytes = Vec::new();
+    let exif = formats::exif::encode(text);
     match wanted.format {
-        Format::Png => image::codecs::png::PngEncoder::new(&mut bytes).write_image(pixels, width, height, colour),
+        Format::Png => {
+            image::codecs::png::PngEncoder::new(&mut bytes)
+                .write_image(pixels, width, height, colour)
+                .map_err(ApiError::internal)?;
+            let text: Vec<(&str, &str)> = text.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+            return formats::picture::with_text(&bytes, &text).map_err(ApiError::internal);
+        }
         Format::Jpeg => {
             let quality = wanted.quality.unwrap_or(JPEG_QUALITY).clamp(1, 100);
-            JpegEncoder::new_with_quality(&mut bytes, quality).write_image(pixels, width, height, colour)
+            let mut encoder = JpegEncoder::new_with_quality(&mut bytes, quality);
+            exif.map_or(Ok(()), |exif| encoder.set_exif_metadata(exif)).map_err(ApiError::internal)?;
+            encoder.write_image(pixels, width, height, colour)
         }
-        Format::Webp => WebPEncoder::new_lossless(&mut bytes).write_image(pixels, width, height, colour),
+        Format::Webp => {
+            let mut encoder = WebPEncoder::new_lossless(&mut bytes);
+            exif.map_or(Ok(()), |exif| encoder.set_exif_metadata(exif)).map_err(ApiError::internal)?;
+            encoder.write_image(pixels, width, height, colour)
+        }
     }
     .map_err(ApiError::internal)?;
     Ok(bytes)
@@ -199,6 +226,7 @@ pub fn colour(field: &str, text: &str) -> Result<[u8; 3], ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use formats::picture::{PARAMETERS_KEY, RECIPE_KEY};
 
     fn picture() -> RgbaImage {
         RgbaImage::from_fn(8, 4, |x, _| image::Rgba([255, 0, 0, if x < 4 { 255 } else { 0 }]))
@@ -206,13 +234,18 @@ mod tests {
 
     #[test]
     fn formats_come_back() {
+        let text = [(RECIPE_KEY, "{}"), (PARAMETERS_KEY, "ein Haus 🏠\nSteps: 4")].map(|(k, v)| (k.into(), v.into()));
         for format in [Format::Png, Format::Jpeg, Format::Webp] {
-            let bytes = encode(&picture(), Wanted { format, ..Wanted::default() }).unwrap();
-            let again = decode("image", &bytes).unwrap();
+            let bytes = encode(&picture(), Wanted { format, ..Wanted::default() }, &text).unwrap();
+            let (again, found) = read("image", &bytes).unwrap();
+            assert_eq!(found, text, "{format:?}");
             assert_eq!(again.dimensions(), (8, 4), "{format:?}");
             let ground = if format == Format::Jpeg { 255 } else { 0 };
             assert_eq!(again.get_pixel(7, 0)[3], ground, "{format:?}");
         }
+        let wanted = Wanted { ground: Some([0, 0, 255]), ..Wanted::default() };
+        let (blue, found) = read("image", &encode(&picture(), wanted, &text).unwrap()).unwrap();
+        assert_eq!((blue.get_pixel(7, 0).0, found.as_slice()), ([0, 0, 255, 255], text.as_slice()));
         let png = Bytes::from(png(&picture()).unwrap());
         let small = convert(png, Wanted { width: Some(4), ..Wanted::default() }).unwrap();
         assert_eq!(decode("image", &small).unwrap().dimensions(), (4, 2));
@@ -220,7 +253,7 @@ mod tests {
 
     #[test]
     fn bombs_and_rubbish_are_refused() {
-        let mut wide = encode(&picture(), Wanted { format: Format::Jpeg, ..Wanted::default() }).unwrap();
+        let mut wide = encode(&picture(), Wanted { format: Format::Jpeg, ..Wanted::default() }, &[]).unwrap();
         let at = wide.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
         wide[at + 5..at + 9].copy_from_slice(&[0xff, 0xff, 0xff, 0xff]);
         let svg = b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec();

@@ -36,7 +36,7 @@ const CAPTION: usize = 28;
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct FileQuery {
-    /// `png` (default, with the recipe inside), `jpeg` or `webp` (without loss).
+    /// `png` (default), `jpeg` or `webp` (without loss); at full size the recipe is inside each.
     #[param(value_type = Option<String>)]
     format: Format,
     /// Width in pixels, 1 to the picture's own: a smaller picture.

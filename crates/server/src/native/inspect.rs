@@ -66,10 +66,8 @@ async fn inspect(
 }
 
 fn picture_view(bytes: &[u8]) -> Result<Value, ApiError> {
-    let shown = picture::decode("body", bytes)?;
-    // Only PNG files carry a recipe.
-    let text = formats::picture::decode(bytes).ok();
-    let chunk = |key| text.as_ref().and_then(|picture| picture.text(key)).map(str::to_owned);
+    let (shown, text) = picture::read("body", bytes)?;
+    let chunk = |key: &str| text.iter().find(|(found, _)| found == key).map(|(_, text)| text.clone());
     let recipe: Option<Value> = chunk(RECIPE_KEY).and_then(|text| serde_json::from_str(&text).ok());
     Ok(json!({
         "kind": "picture", "title": format!("A picture of {} x {} pixels", shown.width(), shown.height()),
@@ -103,6 +101,7 @@ fn extension(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::picture::{Format, Wanted};
 
     #[test]
     fn endings_are_plain() {
@@ -127,8 +126,10 @@ mod tests {
     #[test]
     fn pictures_tell_their_recipe() {
         let png = formats::picture::encode(2, 1, &[255; 8], &[(RECIPE_KEY, "{\"seed\": 7}")]).unwrap();
-        let view = picture_view(&png).unwrap();
-        assert_eq!(view["recipe"]["seed"], 7);
+        for format in [Format::Png, Format::Jpeg, Format::Webp] {
+            let file = picture::convert(png.clone().into(), Wanted { format, ..Wanted::default() }).unwrap();
+            assert_eq!(picture_view(&file).unwrap()["recipe"]["seed"], 7, "{format:?}");
+        }
         assert!(picture_view(b"\x89PNG\r\n\x1a\nbroken").is_err());
     }
 }

@@ -34,16 +34,13 @@ pub async fn draw(
     kind: &'static str,
     host: String,
 ) -> Result<Response, OpenAiError> {
-    let mut listener = app.queue.live.listen();
-    let jobs = app.submit(owner, None, vec![checked.draft.clone()]).await?;
-    let job = jobs.into_iter().next().ok_or_else(|| ApiError::internal("no job"))?.id;
-    let guard = CancelOnDrop::new(app, &job);
     if let Some(partial) = checked.partial {
+        let listener = app.queue.live.listen();
+        let job = app.submit_one(owner, None, checked.draft.clone()).await?.id;
+        let guard = CancelOnDrop::new(app, &job);
         return Ok(stream(app.clone(), listener, job, guard, checked, partial, kind));
     }
-    let job = app.wait(&job, &mut listener, |_| {}).await?;
-    guard.defuse();
-    let pictures = app.pictures(&job).await?;
+    let (_, pictures) = app.draw(owner, checked.draft.clone()).await?;
     let mut data = Vec::with_capacity(pictures.len());
     for (asset, png) in pictures {
         if checked.urls {
@@ -166,7 +163,7 @@ async fn enlarged(app: &Arc<App>, png: Bytes, checked: &Checked) -> Result<Bytes
     app.blocking(move |_| {
         let image = picture::decode("preview", &png)?;
         let image = imageops::resize(&image, size.width, size.height, imageops::FilterType::Triangle);
-        Ok(picture::encode(&image, wanted)?.into())
+        Ok(picture::encode(&image, wanted, &[])?.into())
     })
     .await
 }
