@@ -11,7 +11,7 @@ use graph::{Executor, Graph, PackedParameters, Precision};
 use kernels::Cpu;
 use models::jit::{self, Geometry};
 use sampling::noise::{NoiseAddress, Purpose, fill_normal};
-use sampling::{Guidance, Sampler, combine, sample};
+use sampling::{Guidance, Sampler, combine, sample, slerp};
 use text::TextEncoder;
 
 use crate::event::{CancelToken, Event, Preview};
@@ -20,7 +20,7 @@ use crate::options::{Options, PrecisionChoice};
 use crate::recipe::{PictureRecipe, RECIPE_VERSION, Recipe};
 use crate::request::Frame;
 use crate::start::Fitted;
-use crate::{EngineError, Enlarger, Request, Size};
+use crate::{EngineError, Enlarger, Request, Size, Variation};
 
 /// Planned graphs kept for the next request.
 const KEPT_EXECUTORS: usize = 4;
@@ -210,7 +210,7 @@ impl Engine {
             let values = self.sample_group(&job, first, group, begin, on_event, cancel)?;
             for (i, values) in values.chunks_exact(values.len() / group).enumerate() {
                 let index = (first + i) as u32;
-                let seed = request.seed + u64::from(index);
+                let (seed, _) = request.seeds(index);
                 if !values.iter().all(|value| value.is_finite()) {
                     return Err(EngineError::NotANumber { seed });
                 }
@@ -221,7 +221,7 @@ impl Engine {
                 if let Some(start) = whole.as_ref().or(job.start.as_ref()) {
                     start.restore(&mut pixels);
                 }
-                let image = Image { size: frame.size(), pixels, recipe: self.recipe(&job, seed) };
+                let image = Image { size: frame.size(), pixels, recipe: self.recipe(&job, index) };
                 on_event(Event::Image { index, image: &image });
                 images.push(image);
             }
@@ -276,8 +276,14 @@ impl Engine {
         let values = (size.width * size.height) as usize * self.info.config.channels;
         let mut noise = vec![0.0; group * values];
         for (i, noise) in noise.chunks_exact_mut(values).enumerate() {
-            let seed = request.seed + (first + i) as u64;
-            fill_normal(NoiseAddress { seed, image: 0, step: 0, purpose: Purpose::Initial }, noise);
+            let (seed, variation) = request.seeds((first + i) as u32);
+            let address = NoiseAddress { seed, image: 0, step: 0, purpose: Purpose::Initial };
+            fill_normal(address, noise);
+            if let Some(Variation { seed, strength }) = variation {
+                let mut other = vec![0.0; values];
+                fill_normal(NoiseAddress { seed, ..address }, &mut other);
+                slerp(strength, noise, &other, [1, values, 1]);
+            }
             let scale = self.info.config.noise_scale;
             noise.iter_mut().for_each(|noise| *noise *= scale);
             if let Some(start) = start {
@@ -384,14 +390,16 @@ impl Engine {
         Ok(&mut self.executors[0])
     }
 
-    fn recipe(&self, job: &Job<'_>, seed: u64) -> Recipe {
+    fn recipe(&self, job: &Job<'_>, index: u32) -> Recipe {
         let request = job.request;
+        let (seed, variation) = request.seeds(index);
         Recipe {
             recipe: RECIPE_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             prompt: request.prompt.clone(),
             negative: request.negative.clone(),
             seed,
+            variation,
             steps: request.steps,
             guidance: request.guidance,
             guidance_interval: request.guidance_interval,

@@ -44,7 +44,8 @@ pub use plan::{Plan, plan};
 pub use rates::process_memory;
 pub use recipe::{PictureRecipe, RECIPE_VERSION, Recipe};
 pub use request::{
-    Frame, MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_BYTES, MAX_SIDE, MAX_STEPS, MIN_SIDE, Preset, Request, Size, TURBO_STEPS,
+    Frame, MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_BYTES, MAX_SIDE, MAX_STEPS, MIN_SIDE, Preset, Request, Size,
+    TURBO_STEPS, Variation,
 };
 pub use start::{Origin, Start};
 pub use tokens::{Token, Tokens, tokens};

@@ -7,7 +7,7 @@ use sampling::{Prediction, RandomSource, SigmaSampler, SigmaSchedule};
 use serde::{Deserialize, Serialize};
 
 use crate::stable_diffusion::{self as sd, Architecture, Checkpoint, Tile, is_checkpoint};
-use crate::{EngineError, ModelInfo, Preset, Request, Size, Start, request, store};
+use crate::{EngineError, ModelInfo, Preset, Request, Size, Start, Variation, request, store};
 
 /// How far to go from a picture to start from, when nothing else is said.
 pub const DEFAULT_STRENGTH: f32 = 0.8;
@@ -41,6 +41,9 @@ pub struct Order {
     pub negative: String,
     /// Seed of the first picture; picture `i` uses `seed + i`.
     pub seed: u64,
+    /// Other noise that is mixed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variation: Option<Variation>,
     /// Number of pictures, 1..=64.
     pub count: u32,
     /// Steps by name.
@@ -95,6 +98,7 @@ impl Default for Order {
             prompt: String::new(),
             negative: String::new(),
             seed: 0,
+            variation: None,
             count: 1,
             preset: PresetName::default(),
             steps: None,
@@ -135,6 +139,7 @@ impl Order {
             prompt: self.prompt.clone(),
             negative: self.negative.clone(),
             seed: self.seed,
+            variation: self.variation,
             steps: self.steps.unwrap_or(preset.steps()),
             guidance: self.guidance.unwrap_or(usual.guidance),
             guidance_interval: self.guidance_interval.unwrap_or(usual.guidance_interval),
@@ -174,6 +179,7 @@ impl Order {
             prompt: self.prompt.clone(),
             negative: self.negative.clone(),
             seed: self.seed,
+            variation: self.variation,
             steps: self.steps.unwrap_or(steps),
             guidance: self.guidance.unwrap_or(guidance),
             guidance_interval: self.guidance_interval.unwrap_or(usual.guidance_interval),

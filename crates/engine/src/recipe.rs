@@ -6,7 +6,7 @@ use sampling::{Sampler, Schedule};
 use serde::{Deserialize, Serialize};
 
 use crate::options::PrecisionChoice;
-use crate::{EngineError, Origin, Request, Size};
+use crate::{EngineError, Origin, Request, Size, Variation};
 
 /// The version of the recipe's layout.
 pub const RECIPE_VERSION: u32 = 1;
@@ -24,6 +24,9 @@ pub struct Recipe {
     pub negative: String,
     /// Seed of this picture.
     pub seed: u64,
+    /// Other noise that was mixed in, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variation: Option<Variation>,
     /// Sampler steps.
     pub steps: u32,
     /// Guidance scale.
@@ -84,6 +87,7 @@ impl Recipe {
             prompt: self.prompt.clone(),
             negative: self.negative.clone(),
             seed: self.seed,
+            variation: self.variation,
             steps: self.steps,
             guidance: self.guidance,
             guidance_interval: self.guidance_interval,
@@ -122,8 +126,11 @@ impl PictureRecipe for Recipe {
             line += &format!("\nNegative prompt: {}", self.negative);
         }
         let strength = self.start.as_ref().map_or(String::new(), |o| format!("Denoising strength: {}, ", o.strength));
+        let variation = self.variation.map_or(String::new(), |Variation { seed, strength }| {
+            format!("Variation seed: {seed}, Variation seed strength: {strength}, ")
+        });
         line += &format!(
-            "\nSteps: {}, Sampler: {}, Schedule type: {}, CFG scale: {}, Seed: {}, Size: {}, {strength}Model hash: {}, \
+            "\nSteps: {}, Sampler: {}, Schedule type: {}, CFG scale: {}, Seed: {}, Size: {}, {variation}{strength}Model hash: {}, \
              Model: {}, Version: Calotype {}",
             self.steps,
             if self.turbo { Sampler::Euler } else { self.sampler },
@@ -150,6 +157,7 @@ mod tests {
             prompt: "ein rotes Haus \u{1F3E0}\n\"quoted\"".into(),
             negative: "blau".into(),
             seed: u64::MAX,
+            variation: Some(Variation { seed: 9, strength: 0.25 }),
             steps: 25,
             guidance: 3.1,
             guidance_interval: (0.1, 0.9),

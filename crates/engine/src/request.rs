@@ -119,6 +119,16 @@ impl Preset {
     }
 }
 
+/// Noise of another seed that is mixed into a picture's own, so that it becomes another one little by little.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variation {
+    /// Seed of the first picture's other noise; picture `i` uses `seed + i`, and all have the request's own seed.
+    pub seed: u64,
+    /// How far to go to the other noise, 0..=1.
+    pub strength: f32,
+}
+
 /// One job: `count` pictures of one prompt; picture `i` uses `seed + i`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -129,6 +139,9 @@ pub struct Request {
     pub negative: String,
     /// Seed of the first picture; any number as long as `seed + count - 1` exists.
     pub seed: u64,
+    /// Other noise that is mixed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variation: Option<Variation>,
     /// Sampler steps, 1..=200.
     pub steps: u32,
     /// Guidance scale, 0..=30; 1 turns guidance off.
@@ -162,6 +175,7 @@ impl Default for Request {
             prompt: String::new(),
             negative: String::new(),
             seed: 0,
+            variation: None,
             steps: Preset::Final.steps(),
             guidance: 4.0,
             guidance_interval: (0.1, 1.0),
@@ -198,10 +212,12 @@ impl Request {
         if let Some(start) = &self.start {
             range("strength", start.strength, 0.01, 1.0)?;
         }
-        if self.seed.checked_add(u64::from(self.count) - 1).is_none() {
-            return Err(EngineError::field("seed", format!("{} + count - 1 is above {}", self.seed, u64::MAX)));
-        }
-        Ok(())
+        check_seeds(self.seed, self.variation, self.count)
+    }
+
+    /// Seed and variation of a picture.
+    pub(crate) fn seeds(&self, index: u32) -> (u64, Option<Variation>) {
+        seeds(self.seed, self.variation, index)
     }
 
     /// What is drawn, and how it is enlarged, by a model with this patch and native side.
@@ -288,6 +304,30 @@ impl Request {
     }
 }
 
+/// Seed and variation of picture `index` of a request: with a variation it is that one's seed which moves on.
+pub(crate) fn seeds(seed: u64, variation: Option<Variation>, index: u32) -> (u64, Option<Variation>) {
+    let index = u64::from(index);
+    match variation {
+        None => (seed + index, None),
+        Some(own) => (seed, Some(Variation { seed: own.seed + index, ..own })),
+    }
+}
+
+/// Whether all pictures of a request have seeds.
+pub(crate) fn check_seeds(seed: u64, variation: Option<Variation>, count: u32) -> Result<(), EngineError> {
+    let (field, seed) = match variation {
+        None => ("seed", seed),
+        Some(variation) => {
+            range("variation", variation.strength, 0.0, 1.0)?;
+            ("variation", variation.seed)
+        }
+    };
+    match seed.checked_add(u64::from(count) - 1) {
+        Some(_) => Ok(()),
+        None => Err(EngineError::field(field, format!("{seed} + count - 1 is above {}", u64::MAX))),
+    }
+}
+
 pub(crate) fn text(field: &'static str, text: &str) -> Result<(), EngineError> {
     if text.len() <= MAX_PROMPT_BYTES {
         return Ok(());
@@ -335,7 +375,7 @@ mod tests {
         for change in good {
             ok(change).unwrap();
         }
-        let bad: [(&str, Change); 19] = [
+        let bad: [(&str, Change); 22] = [
             ("enlarge", |r| r.enlarge = Some(3)),
             ("prompt", |r| r.prompt = "x".repeat(MAX_PROMPT_BYTES + 1)),
             ("negative", |r| r.negative = "x".repeat(10 << 20)),
@@ -355,6 +395,9 @@ mod tests {
             ("guidance_interval", |r| r.guidance_interval = (0.1, 1.1)),
             ("schedule", |r| r.schedule = Schedule::Shifted(f32::NAN)),
             ("seed", |r| (r.seed, r.count) = (u64::MAX, 2)),
+            ("variation", |r| (r.variation, r.count) = (Some(Variation { seed: u64::MAX, strength: 0.1 }), 2)),
+            ("variation", |r| r.variation = Some(Variation { seed: 0, strength: f32::NAN })),
+            ("variation", |r| r.variation = Some(Variation { seed: 0, strength: 1.1 })),
         ];
         for (field, change) in bad {
             let message = ok(change).unwrap_err().to_string();

@@ -6,7 +6,7 @@
 //!   that the network was trained with. See `sigmas`, `prediction`, `sigma_samplers` and `rng`.
 //!
 //! Everything here works on flat `f32` slices and knows neither layouts nor devices; each element is treated alone, so
-//! batching never changes a bit. (`guidance::rescale` looks at one whole picture.)
+//! batching never changes a bit. (`guidance::rescale` and `variation` look at one whole picture.)
 
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,7 @@ pub mod sampler;
 pub mod schedule;
 pub mod sigma_samplers;
 pub mod sigmas;
+pub mod variation;
 
 pub use guidance::{Guidance, combine};
 pub use noise::{NoiseAddress, Purpose, fill_normal, fill_uniform, philox};
@@ -29,6 +30,7 @@ pub use sampler::{Predict, Sampler, Step, sample};
 pub use schedule::Schedule;
 pub use sigma_samplers::{DrawNoise, SigmaSampler, SigmaStep, sample_sigmas};
 pub use sigmas::{BetaRise, Betas, DiscreteSigmas, SigmaError, SigmaSchedule};
+pub use variation::slerp;
 
 /// A name or a parameter that this crate does not know.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use graph::Precision;
 use kernels::Cpu;
 use sampling::{
-    DiscreteSigmas, Prediction, RandomStream, SigmaSchedule, SigmaStep, combine, guidance, sample, sample_sigmas,
+    DiscreteSigmas, Prediction, RandomStream, SigmaSchedule, SigmaStep, combine, guidance, sample, sample_sigmas, slerp,
 };
 
 use super::latents::{channels_last, is_anew, keep, mean_mask, nearest_mask, to_pixels};
@@ -19,7 +19,7 @@ use crate::event::{CancelToken, Event, Preview};
 use crate::generate::Image;
 use crate::options::{Options, PrecisionChoice};
 use crate::start::Fitted;
-use crate::{EngineError, Size};
+use crate::{EngineError, Size, Variation};
 
 /// A checkpoint, ready to draw. Networks are loaded when the first request needs them and stay, but for the text encoders.
 pub struct Pipeline {
@@ -113,8 +113,8 @@ impl Pipeline {
         on_event(Event::Started { images: request.count, steps, size: job.size, prompt_cut: false });
         let mut images = Vec::with_capacity(request.count as usize);
         for index in 0..request.count {
-            let seed = request.seed + u64::from(index);
-            let latent = self.sample(&job, index, seed, begin, on_event, cancel)?;
+            let (seed, _) = request.seeds(index);
+            let latent = self.sample(&job, index, begin, on_event, cancel)?;
             let colours = self.networks.decode(&latent, job.size, job.tile)?;
             if !colours.iter().all(|value| value.is_finite()) {
                 return Err(EngineError::NotANumber { seed });
@@ -123,7 +123,7 @@ impl Pipeline {
             if let Some(start) = &job.start {
                 start.fitted.paint_over(&mut pixels);
             }
-            let image = Image { size: job.size, pixels, recipe: self.recipe(&job, seed) };
+            let image = Image { size: job.size, pixels, recipe: self.recipe(&job, index) };
             on_event(Event::Image { index, image: &image });
             images.push(image);
         }
@@ -199,7 +199,6 @@ impl Pipeline {
         &mut self,
         job: &Job<'_>,
         image: u32,
-        seed: u64,
         begin: Instant,
         on_event: &mut dyn FnMut(Event<'_, Recipe>),
         cancel: &CancelToken,
@@ -207,13 +206,22 @@ impl Pipeline {
         let channels = self.networks.checkpoint.architecture.vae.latent;
         let factor = self.networks.checkpoint.architecture.vae.factor();
         let cells = (job.size.width as usize / factor) * (job.size.height as usize / factor);
+        let columns = job.size.width as usize / factor;
+        let (seed, variation) = job.request.seeds(image);
         let mut stream = RandomStream::new(job.request.rng, seed);
+        let mut first = vec![0.0; channels * cells];
+        stream.fill_normal(&mut first);
+        if let Some(Variation { seed, strength }) = variation {
+            let mut other = vec![0.0; channels * cells];
+            RandomStream::new(job.request.rng, seed).fill_normal(&mut other);
+            slerp(strength, &mut first, &other, [channels, cells / columns, columns]);
+        }
+        let x = initial(job, channels_last(&first, channels));
         let mut draw = move || {
             let mut noise = vec![0.0; channels * cells];
             stream.fill_normal(&mut noise);
             channels_last(&noise, channels)
         };
-        let x = initial(job, draw());
         // Both closures need the networks, but never at the same time.
         let pipeline = std::cell::RefCell::new(self);
         let mut denoise = |x: &[f32], level: f32| {
@@ -299,7 +307,7 @@ impl Pipeline {
         self.previewer.decode(cpu, *precision, architecture.family, latent, job.size, architecture.vae.factor())
     }
 
-    fn recipe(&self, job: &Job<'_>, seed: u64) -> Recipe {
+    fn recipe(&self, job: &Job<'_>, index: u32) -> Recipe {
         let Networks { checkpoint, cpu, precision, .. } = &self.networks;
         Recipe {
             size: job.size,
@@ -315,7 +323,7 @@ impl Pipeline {
                 Precision::F32 => PrecisionChoice::F32,
                 Precision::Bf16 => PrecisionChoice::Bf16,
             },
-            ..Recipe::new(job.request, seed)
+            ..Recipe::new(job.request, index)
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Request, Tile};
 use crate::options::PrecisionChoice;
 use crate::recipe::{PictureRecipe, RECIPE_VERSION};
-use crate::{EngineError, Origin, Size};
+use crate::{EngineError, Origin, Size, Variation};
 
 /// The value of `pipeline` in these recipes.
 const PIPELINE: &str = "stable_diffusion";
@@ -27,6 +27,9 @@ pub struct Recipe {
     pub negative: String,
     /// Seed of this picture.
     pub seed: u64,
+    /// Other noise that was mixed in, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variation: Option<Variation>,
     /// Sampler steps.
     pub steps: u32,
     /// Guidance scale.
@@ -72,7 +75,8 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    pub(super) fn new(request: &Request, seed: u64) -> Self {
+    pub(super) fn new(request: &Request, index: u32) -> Self {
+        let (seed, variation) = request.seeds(index);
         Self {
             recipe: RECIPE_VERSION,
             pipeline: PIPELINE.to_owned(),
@@ -80,6 +84,7 @@ impl Recipe {
             prompt: request.prompt.clone(),
             negative: request.negative.clone(),
             seed,
+            variation,
             steps: request.steps,
             guidance: request.guidance,
             guidance_interval: request.guidance_interval,
@@ -108,6 +113,7 @@ impl Recipe {
             prompt: self.prompt.clone(),
             negative: self.negative.clone(),
             seed: self.seed,
+            variation: self.variation,
             steps: self.steps,
             guidance: self.guidance,
             guidance_interval: self.guidance_interval,
@@ -163,6 +169,8 @@ impl Recipe {
         ];
         let mut add = |key, value: Option<String>| fields.extend(value.map(|value| (key, value)));
         add("VAE hash", self.vae_sha256.as_ref().and_then(|hash| hash.get(..10)).map(str::to_owned));
+        add("Variation seed", self.variation.map(|variation| variation.seed.to_string()));
+        add("Variation seed strength", self.variation.map(|variation| variation.strength.to_string()));
         add("Denoising strength", self.start.as_ref().map(|start| start.strength.to_string()));
         add("Clip skip", self.clip_skip.filter(|n| *n > 1).map(|n| n.to_string()));
         add("RNG", Some(if self.rng == RandomSource::Cpu { "CPU" } else { "NV" }.to_owned()));
@@ -219,13 +227,18 @@ mod tests {
     use super::*;
 
     fn recipe() -> Recipe {
-        let request = Request { prompt: "a \u{1F3E0}, red".into(), negative: "blue".into(), ..Request::default() };
+        let request = Request {
+            prompt: "a \u{1F3E0}, red".into(),
+            negative: "blue".into(),
+            seed: 965_400_086,
+            ..Request::default()
+        };
         Recipe {
             size: Size { width: 512, height: 768 },
             model: "mix, v1".into(),
             model_sha256: "6ce0161689".repeat(6),
             clip_skip: Some(2),
-            ..Recipe::new(&request, 965_400_086)
+            ..Recipe::new(&request, 0)
         }
     }
 

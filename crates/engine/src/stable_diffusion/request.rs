@@ -7,8 +7,8 @@ use sampling::{DiscreteSigmas, Guidance, Prediction, RandomSource, SigmaSampler,
 use serde::{Deserialize, Serialize};
 
 use super::Architecture;
-use crate::request::{range, text};
-use crate::{EngineError, MAX_COUNT, MAX_GUIDANCE, MAX_STEPS, Preset, Size, Start};
+use crate::request::{check_seeds, range, seeds, text};
+use crate::{EngineError, MAX_COUNT, MAX_GUIDANCE, MAX_STEPS, Preset, Size, Start, Variation};
 
 /// Smallest side in pixels.
 pub const MIN_SIDE: u32 = 64;
@@ -105,6 +105,8 @@ pub struct Request {
     pub negative: String,
     /// Seed of the first picture.
     pub seed: u64,
+    /// Other noise that is mixed in.
+    pub variation: Option<Variation>,
     /// Sampler steps, 1..=200.
     pub steps: u32,
     /// Guidance scale, 0..=30; 1 turns guidance off.
@@ -144,6 +146,7 @@ impl Default for Request {
             prompt: String::new(),
             negative: String::new(),
             seed: 0,
+            variation: None,
             steps: Preset::Final.steps(),
             guidance: 7.0,
             guidance_interval: (0.0, 1.0),
@@ -183,10 +186,12 @@ impl Request {
         if self.prediction == Some(Prediction::Flow) {
             flow_sampler(self.sampler)?;
         }
-        if self.seed.checked_add(u64::from(self.count) - 1).is_none() {
-            return Err(EngineError::field("seed", format!("{} + count - 1 is above {}", self.seed, u64::MAX)));
-        }
-        Ok(())
+        check_seeds(self.seed, self.variation, self.count)
+    }
+
+    /// Seed and variation of a picture.
+    pub(crate) fn seeds(&self, index: u32) -> (u64, Option<Variation>) {
+        seeds(self.seed, self.variation, index)
     }
 
     /// The size in pixels for a model.

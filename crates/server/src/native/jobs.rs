@@ -35,6 +35,10 @@ pub struct JobRequest {
     pub priority: Option<Priority>,
     /// Seed of the first picture; picture `i` uses `seed + i`. Default: a random one below 2^32.
     pub seed: Option<u64>,
+    /// Other noise that is mixed in: `{"seed", "strength"}` with a strength of 0 to 1; picture `i` then has the same `seed` and
+    /// uses `variation.seed + i`.
+    #[schema(value_type = Option<Object>)]
+    pub variation: Option<engine::Variation>,
     /// Number of pictures, 1 to 64.
     pub count: Option<u32>,
     /// `draft` (8 steps), `standard` (16), `final` (25), `turbo` (1, 2 or 4 steps of a model that has learned them); Stable Diffusion also `lcm`, `lightning`.
@@ -84,6 +88,7 @@ impl JobRequest {
             prompt: self.prompt.clone(),
             negative: self.negative.clone(),
             seed: self.seed.unwrap_or_else(random_seed),
+            variation: self.variation,
             count: self.count.unwrap_or(1),
             preset: self.preset.unwrap_or_default(),
             steps: self.steps,
@@ -130,10 +135,8 @@ pub async fn create(
     RawJson(request, bytes): RawJson<JobRequest>,
 ) -> Result<(StatusCode, Json<JobView>), ApiError> {
     let once = Once::from_header(&headers, "jobs", &bytes)?;
-    let jobs = app.submit(&owner, once, vec![request.draft()]).await?;
-    let view = app.blocking(move |app| JobView::all(app, &jobs)).await?;
-    let view = view.into_iter().next().ok_or_else(|| ApiError::internal("a job without a view"))?;
-    Ok((StatusCode::ACCEPTED, Json(view)))
+    let job = app.submit_one(&owner, once, request.draft()).await?;
+    Ok((StatusCode::ACCEPTED, Json(app.blocking(move |app| JobView::one(app, &job)).await?)))
 }
 
 /// Which jobs.
