@@ -3,59 +3,26 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Extension, State};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use engine::{Order, PresetName, Size};
-use image::imageops;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use store::{DEFAULT_PROJECT, Priority};
+use engine::{Order, PresetName, Size, Variation};
+use serde_json::{Map, Value, json};
+use store::{Asset, DEFAULT_PROJECT, Priority, State as JobState};
 
-use super::{A1111Error, names, options};
-use crate::app::{App, CancelOnDrop, Draft, Owner, random_seed};
+use super::fields::Fields;
+use super::given::{Given, Patch};
+use super::hires::Hires;
+use super::{A1111Error, images, names, options};
+use crate::app::{App, Draft, Owner, random_seed};
 use crate::error::ApiError;
 use crate::extract::{JsonBody, parse};
-use crate::picture;
 
-/// How far img2img goes from its picture when nothing is said.
-const STRENGTH: f32 = 0.75;
-/// Largest blur of a mask.
-const MAX_BLUR: f32 = 64.0;
-
-/// The fields that are understood.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-struct Fields {
-    prompt: Option<String>,
-    negative_prompt: Option<String>,
-    seed: Option<i64>,
-    sampler_name: Option<String>,
-    sampler_index: Option<String>,
-    scheduler: Option<String>,
-    batch_size: Option<u32>,
-    n_iter: Option<u32>,
-    steps: Option<u32>,
-    cfg_scale: Option<f32>,
-    width: Option<u32>,
-    height: Option<u32>,
-    denoising_strength: Option<f32>,
-    override_settings: Option<Overrides>,
-    init_images: Option<Vec<String>>,
-    mask: Option<String>,
-    mask_blur: Option<f32>,
-    inpainting_mask_invert: Option<u32>,
-    include_init_images: Option<bool>,
-    send_images: Option<bool>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-struct Overrides {
-    sd_model_checkpoint: Option<String>,
-    #[serde(rename = "CLIP_stop_at_last_layers")]
-    clip_skip: Option<u32>,
-}
+/// How far img2img and hires fix go from their picture when nothing is said.
+pub const STRENGTH: f32 = 0.75;
+/// The shortest way there is: less would not be drawn at all.
+const LEAST_STRENGTH: f32 = 0.01;
 
 /// `POST /sdapi/v1/txt2img`.
 pub async fn txt2img(
@@ -75,34 +42,50 @@ pub async fn img2img(
     Ok(draw(&app, &owner, request, true).await?)
 }
 
+/// A call that was understood.
+struct Call {
+    draft: Draft,
+    hires: Option<Hires>,
+    patch: Option<Patch>,
+    /// Settings that the text in the pictures says beside its own.
+    told: Vec<(&'static str, String)>,
+}
+
 async fn draw(app: &Arc<App>, owner: &Owner, request: Value, from_picture: bool) -> Result<Json<Value>, ApiError> {
     let fields: Fields = parse(request.to_string().as_bytes())?;
     let own = fields.clone();
-    let draft = app.blocking(move |app| draft(app, &own, from_picture)).await?;
-    let mut listener = app.queue.live.listen();
-    let jobs = app.submit(owner, None, vec![draft.clone()]).await?;
-    let job = jobs.into_iter().next().ok_or_else(|| ApiError::internal("no job"))?;
-    let guard = CancelOnDrop::new(app, &job.id);
-    let job = app.wait(&job.id, &mut listener, |_| {}).await?;
-    guard.defuse();
+    let Call { draft, hires, patch, mut told } = app.blocking(move |app| call(app, &own, from_picture)).await?;
     // An interrupted job answers with the pictures it has.
-    let pictures = app.pictures(&job).await?;
+    let (job, mut pictures) = app.draw(owner, draft.clone()).await?;
+    if let Some(hires) = hires.filter(|_| job.state != JobState::Cancelled) {
+        pictures = hires.develop(app, owner, pictures).await?;
+        told.extend_from_slice(hires.told());
+    } else {
+        let more = told.clone();
+        pictures = app.blocking(move |_| finished(pictures, patch.as_ref(), &more)).await?;
+    }
     let order = &draft.order;
     let (width, height) = pictures.first().map_or((0, 0), |(asset, _)| (asset.width, asset.height));
     let seeds: Vec<u64> = pictures.iter().map(|(asset, _)| asset.seed.unwrap_or(0)).collect();
-    let texts: Vec<String> = pictures.iter().map(|(_, png)| text_of(png)).collect();
+    let subseeds: Vec<u64> = match order.variation {
+        Some(variation) => (0..).take(seeds.len()).map(|i| variation.seed.wrapping_add(i)).collect(),
+        None => seeds.clone(),
+    };
+    let texts: Vec<String> = pictures.iter().map(|(_, png)| images::text_of(png)).collect();
     let first: Value =
         pictures.first().and_then(|(asset, _)| serde_json::from_str(asset.recipe.as_deref()?).ok()).unwrap_or_default();
+    let told: Map<String, Value> = told.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
     let info = json!({
         "prompt": order.prompt, "all_prompts": vec![&order.prompt; seeds.len()],
         "negative_prompt": order.negative, "all_negative_prompts": vec![&order.negative; seeds.len()],
-        "seed": order.seed, "all_seeds": seeds, "subseed": order.seed, "all_subseeds": seeds, "subseed_strength": 0,
+        "seed": order.seed, "all_seeds": seeds, "subseed": order.variation.map_or(order.seed, |variation| variation.seed),
+        "all_subseeds": subseeds, "subseed_strength": order.variation.map_or(0.0, |variation| variation.strength),
         "width": width, "height": height, "sampler_name": names::theirs(first["sampler"].as_str().unwrap_or_default()),
         "cfg_scale": first["guidance"], "steps": first["steps"], "batch_size": fields.batch_size.unwrap_or(1),
         "restore_faces": false, "face_restoration_model": null, "sd_model_name": first["model"],
         "sd_model_hash": first["model_sha256"].as_str().and_then(|sha256| sha256.get(..10)), "sd_vae_name": null,
         "sd_vae_hash": null, "seed_resize_from_w": -1, "seed_resize_from_h": -1, "denoising_strength": order.strength,
-        "extra_generation_params": {}, "index_of_first_image": 0, "infotexts": texts, "styles": [],
+        "extra_generation_params": told, "index_of_first_image": 0, "infotexts": texts, "styles": [],
         "job_timestamp": job.started_ms.unwrap_or(0).to_string(), "clip_skip": order.clip_skip.unwrap_or(1),
         "is_using_inpainting_conditioning": false, "version": concat!("Calotype ", env!("CARGO_PKG_VERSION")),
     });
@@ -114,10 +97,26 @@ async fn draw(app: &Arc<App>, owner: &Owner, request: Value, from_picture: bool)
     Ok(Json(json!({ "images": images, "parameters": parameters, "info": info.to_string() })))
 }
 
+/// The pictures with their settings, in their places. Blocks.
+fn finished(
+    pictures: Vec<(Asset, Bytes)>,
+    patch: Option<&Patch>,
+    told: &[(&'static str, String)],
+) -> Result<Vec<(Asset, Bytes)>, ApiError> {
+    let finish = |(mut asset, png): (Asset, Bytes)| {
+        let mut png = images::with_settings(&png, told)?;
+        if let Some(patch) = patch {
+            (png, (asset.width, asset.height)) = patch.paste(&png)?;
+        }
+        Ok((asset, png))
+    };
+    pictures.into_iter().map(finish).collect()
+}
+
 /// The request with what it left out. Given pictures come back only if asked for.
 fn echo(mut request: Value, fields: &Fields, order: &Order, from_picture: bool) -> Value {
     let defaults = json!({
-        "prompt": "", "negative_prompt": "", "seed": -1, "subseed": -1, "subseed_strength": 0, "batch_size": 1, "n_iter": 1,
+        "prompt": "", "negative_prompt": "", "seed": -1, "subseed": -1, "subseed_strength": 0, "enable_hr": false, "batch_size": 1, "n_iter": 1,
         "steps": order.steps, "cfg_scale": order.guidance, "sampler_name": null, "scheduler": null, "styles": null,
         "width": order.size.map(|size| size.width), "height": order.size.map(|size| size.height),
         "denoising_strength": order.strength, "override_settings": {}, "send_images": true, "save_images": false,
@@ -133,13 +132,8 @@ fn echo(mut request: Value, fields: &Fields, order: &Order, from_picture: bool) 
     request
 }
 
-fn text_of(png: &[u8]) -> String {
-    let picture = formats::picture::decode(png).ok();
-    picture.and_then(|picture| picture.text(formats::picture::PARAMETERS_KEY).map(str::to_owned)).unwrap_or_default()
-}
-
-/// The job. Blocks.
-fn draft(app: &App, fields: &Fields, from_picture: bool) -> Result<Draft, ApiError> {
+/// The job, and what is done around it. Blocks.
+fn call(app: &App, fields: &Fields, from_picture: bool) -> Result<Call, ApiError> {
     let overrides = fields.override_settings.clone().unwrap_or_default();
     let model = app.models.find(&options::model(app, overrides.sd_model_checkpoint.as_deref())?)?;
     let sampler = fields.sampler_name.as_deref().or(fields.sampler_index.as_deref());
@@ -150,12 +144,16 @@ fn draft(app: &App, fields: &Fields, from_picture: bool) -> Result<Draft, ApiErr
             return Err(ApiError::field(field, format!("{value} is not in 1..={}", engine::MAX_COUNT)));
         }
     }
-    let (start, mask) = if from_picture { given(app, fields)? } else { (None, None) };
     let is_stable_diffusion = matches!(*model.kind, engine::Kind::StableDiffusion(_));
+    let variation = fields
+        .subseed_strength
+        .filter(|strength| *strength != 0.0)
+        .map(|strength| Variation { seed: fields.subseed.unwrap_or_else(random_seed), strength });
     let order = Order {
         prompt: fields.prompt.clone().unwrap_or_default(),
         negative: fields.negative_prompt.clone().unwrap_or_default(),
-        seed: fields.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or_else(random_seed),
+        seed: fields.seed.unwrap_or_else(random_seed),
+        variation,
         count: each * times,
         preset: PresetName::Final,
         steps: fields.steps,
@@ -166,62 +164,56 @@ fn draft(app: &App, fields: &Fields, from_picture: bool) -> Result<Draft, ApiErr
             (None, None) => None,
             (width, height) => Some(Size { width: width.unwrap_or(512), height: height.unwrap_or(512) }),
         },
-        strength: from_picture.then_some(fields.denoising_strength.unwrap_or(STRENGTH)),
+        strength: from_picture.then(|| strength(fields.denoising_strength.unwrap_or(STRENGTH))),
         clip_skip: overrides.clip_skip.filter(|_| is_stable_diffusion),
         ..Order::default()
     };
-    let draft = Draft {
+    let mut draft = Draft {
         order,
-        model: model.name,
+        model: model.name.clone(),
         project: DEFAULT_PROJECT.into(),
         source: "a1111",
         priority: Priority::Interactive,
-        start,
-        mask,
+        start: None,
+        mask: None,
         batch: None,
         label: None,
     };
-    app.check(&draft).map_err(|mut error| {
-        error.field = error.field.map(|field| match field.as_str() {
-            "negative" => "negative_prompt".into(),
-            "guidance" => "cfg_scale".into(),
-            "size" => "width, height".into(),
-            "strength" => "denoising_strength".into(),
-            "count" => "batch_size".into(),
-            _ => field,
-        });
-        error
-    })?;
-    Ok(draft)
+    // Before any picture is read: a size that cannot be drawn is not scaled to.
+    app.check(&draft).map_err(param)?;
+    let (mut patch, mut told, mut hires) = (None, Vec::new(), None);
+    if from_picture {
+        let (usual, _) = model.kind.check(&draft.order)?;
+        let given = Given::new(app, fields, draft.order.size, usual)?;
+        (draft.start, draft.mask, patch, told) = (Some(given.start), given.mask, given.patch, given.told);
+        if patch.is_some() {
+            draft.order.size = Some(usual);
+        }
+        if given.is_anew {
+            draft.order.strength = Some(1.0);
+        }
+        app.check(&draft).map_err(param)?;
+    } else {
+        hires = Hires::new(app, &model, fields, &draft)?;
+    }
+    Ok(Call { draft, hires, patch, told })
 }
 
-/// The picture to start from and the mask as assets. Blocks.
-fn given(app: &App, fields: &Fields) -> Result<(Option<String>, Option<String>), ApiError> {
-    let first = fields.init_images.as_deref().and_then(|images| images.first());
-    let first = first.ok_or_else(|| ApiError::not_found("Init image not found"))?;
-    let start = app.keep_upload("init_images", &decoded("init_images", first)?, DEFAULT_PROJECT)?;
-    let Some(mask) = fields.mask.as_deref().filter(|mask| !mask.is_empty()) else { return Ok((Some(start.id), None)) };
-    let mut mask = picture::grey(&picture::decode("mask", &decoded("mask", mask)?)?);
-    if fields.inpainting_mask_invert.unwrap_or(0) > 0 {
-        mask.iter_mut().for_each(|grey| *grey = 255 - *grey);
-    }
-    let blur = fields.mask_blur.unwrap_or(4.0);
-    if !(0.0..=MAX_BLUR).contains(&blur) {
-        return Err(ApiError::field("mask_blur", format!("{blur} is not in 0..={MAX_BLUR}")));
-    }
-    if blur > 0.0 {
-        mask = imageops::fast_blur(&mask, blur);
-    }
-    let size = (start.width, start.height);
-    let mask = app.keep_picture(&picture::mask_png(&mask, size)?, size, DEFAULT_PROJECT)?;
-    Ok((Some(start.id), Some(mask.id)))
+/// The strength that is nearest to what is asked for: 0 means as little as possible.
+pub fn strength(asked: f32) -> f32 {
+    if (0.0..LEAST_STRENGTH).contains(&asked) { LEAST_STRENGTH } else { asked }
 }
 
-/// A picture in base64, as it is or as a `data:` URL. Addresses are not fetched.
-pub fn decoded(field: &str, text: &str) -> Result<Vec<u8>, ApiError> {
-    let coded = match text.strip_prefix("data:") {
-        Some(rest) => rest.split_once(";base64,").map_or("", |(_, coded)| coded),
-        None => text,
-    };
-    STANDARD.decode(coded.trim()).map_err(|_| ApiError::field(field, "Invalid encoded image: not base64"))
+/// Fields by the names of this interface.
+pub fn param(mut error: ApiError) -> ApiError {
+    error.field = error.field.map(|field| match field.as_str() {
+        "negative" => "negative_prompt".into(),
+        "guidance" => "cfg_scale".into(),
+        "size" => "width, height".into(),
+        "strength" => "denoising_strength".into(),
+        "variation" => "subseed_strength".into(),
+        "count" => "batch_size".into(),
+        _ => field,
+    });
+    error
 }

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::A1111Error;
-use super::draw::decoded;
+use super::images::decoded;
 use crate::app::App;
-use crate::error::ApiError;
 use crate::extract::JsonBody;
+use crate::picture;
 
 /// A picture in base64.
 #[derive(Debug, Deserialize)]
@@ -28,11 +28,9 @@ pub async fn png_info(
     let answer = app
         .blocking(move |_| {
             let bytes = decoded("image", &request.image)?;
-            let picture =
-                formats::picture::decode(&bytes).map_err(|error| ApiError::field("image", error.to_string()))?;
-            let info = picture.text(PARAMETERS_KEY).unwrap_or_default();
-            let items: Map<String, Value> = picture
-                .text
+            let (_, text) = picture::read("image", &bytes)?;
+            let info = text.iter().find(|(key, _)| key == PARAMETERS_KEY).map_or("", |(_, text)| text);
+            let items: Map<String, Value> = text
                 .iter()
                 .filter(|(key, _)| key != PARAMETERS_KEY)
                 .map(|(key, text)| (key.clone(), Value::from(text.as_str())))

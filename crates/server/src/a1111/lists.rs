@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
+use super::images::UPSCALERS;
 use super::names::{SAMPLERS, SCHEDULES};
 use super::{A1111Error, options};
 use crate::app::App;
@@ -64,7 +65,15 @@ pub async fn models(State(app): State<Arc<App>>) -> Result<Json<Value>, A1111Err
 
 /// `GET /sdapi/v1/upscalers`.
 pub async fn upscalers() -> Json<Value> {
-    Json(json!([{ "name": "None", "model_name": null, "model_path": null, "model_url": null, "scale": 4.0 }]))
+    let named = |(name, _): &(&str, _)| json!({ "name": name, "model_name": null, "model_path": null, "model_url": null, "scale": 4.0 });
+    Json(UPSCALERS.iter().map(named).collect())
+}
+
+/// `GET /sdapi/v1/latent-upscale-modes`: names that clients choose from; all mean the usual upscaler.
+pub async fn latent_upscale_modes() -> Json<Value> {
+    let names =
+        ["Latent", "Latent (antialiased)", "Latent (bicubic)", "Latent (bicubic antialiased)", "Latent (nearest)"];
+    Json(names.iter().chain(&["Latent (nearest-exact)"]).map(|name| json!({ "name": name })).collect())
 }
 
 /// `GET /sdapi/v1/scripts`.

@@ -1,9 +1,14 @@
 //! The interface of A1111's web interface, `/sdapi/v1`, as its clients use it.
 //!
-//! A call that draws ends when its pictures are done. What this engine cannot do (face restoration, scripts, painting of the
-//! masked area only) is left out; fields that are not known are ignored, as there.
+//! A call that draws ends when its pictures are done. What this engine cannot do (face restoration, scripts) is left out; fields
+//! that are not known are ignored, as there.
 
 mod draw;
+mod extras;
+mod fields;
+mod given;
+mod hires;
+mod images;
 mod info;
 mod lists;
 mod names;
@@ -43,6 +48,8 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/sdapi/v1/txt2img", post(draw::txt2img))
         .route("/sdapi/v1/img2img", post(draw::img2img))
         .route("/sdapi/v1/png-info", post(info::png_info))
+        .route("/sdapi/v1/extra-single-image", post(extras::single))
+        .route("/sdapi/v1/extra-batch-images", post(extras::batch))
         .route("/sdapi/v1/progress", get(progress::progress))
         .route("/sdapi/v1/interrupt", post(progress::interrupt))
         .route("/sdapi/v1/skip", post(progress::interrupt))
@@ -51,7 +58,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/sdapi/v1/schedulers", get(lists::schedulers))
         .route("/sdapi/v1/sd-models", get(lists::models))
         .route("/sdapi/v1/upscalers", get(lists::upscalers))
-        .route("/sdapi/v1/latent-upscale-modes", get(lists::nothing))
+        .route("/sdapi/v1/latent-upscale-modes", get(lists::latent_upscale_modes))
         .route("/sdapi/v1/sd-vae", get(lists::nothing))
         .route("/sdapi/v1/loras", get(lists::nothing))
         .route("/sdapi/v1/hypernetworks", get(lists::nothing))
