@@ -27,7 +27,8 @@ pub enum AssetKind {
 }
 
 impl AssetKind {
-    fn name(self) -> &'static str {
+    /// The name in the database and in answers.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Image => "image",
             Self::Upload => "upload",
@@ -396,7 +397,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Asset> {
     let tags: Option<String> = row.get(19)?;
     Ok(Asset {
         id: row.get(0)?,
-        kind: if kind == "upload" { AssetKind::Upload } else { AssetKind::Image },
+        kind: if kind == AssetKind::Upload.name() { AssetKind::Upload } else { AssetKind::Image },
         sha256: row.get(2)?,
         bytes: row.get(3)?,
         width: row.get(4)?,
@@ -420,6 +421,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Asset> {
 
 #[cfg(test)]
 mod tests {
+    use formats::atomic::{Disk, FailingDisk};
+
     use super::*;
 
     fn new(prompt: &str) -> NewAsset {
@@ -475,6 +478,107 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         assert!(!orphan.exists() && !orphan.with_extension("tmp").exists());
         assert!(store.asset_bytes(&kept).is_ok());
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let precious = outside.path().join("precious.png");
+        std::fs::write(&precious, b"x").unwrap();
+        drop(Store::open(folder.path()).unwrap());
+        let assets = folder.path().join(crate::files::ASSETS);
+        std::os::unix::fs::symlink(outside.path(), assets.join("ab")).unwrap();
+        std::fs::create_dir(assets.join("cd")).unwrap();
+        std::os::unix::fs::symlink(&precious, assets.join("cd/link.png")).unwrap();
+        drop(Store::open(folder.path()).unwrap());
+        assert!(precious.exists());
+    }
+
+    /// A disk that is full at its n-th operation, for every n: a picture is kept whole or not at all, and the next one is kept.
+    #[test]
+    fn a_full_disk_loses_nothing() {
+        let png = vec![7; 200_000];
+        let healthy = tempfile::tempdir().unwrap();
+        let disk = std::sync::Arc::new(FailingDisk::new(u64::MAX));
+        Store::open_on(healthy.path(), Box::new(Shared(disk.clone()))).unwrap().add_asset(&new("a"), &png).unwrap();
+        let operations = disk.operations();
+        assert!(operations >= 5, "{operations}");
+        for n in 0..operations {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(folder.path()).unwrap();
+            let before = store.add_asset(&new("before"), b"png").unwrap();
+            drop(store);
+            let store = Store::open_on(folder.path(), Box::new(FailingDisk::new(n))).unwrap();
+            let failed = store.add_asset(&new("a"), &png);
+            assert!(matches!(failed, Err(StoreError::Write(_))), "operation {n}: {failed:?}");
+            assert_eq!(store.assets(&AssetFilter::default(), 0, 10).unwrap().assets, [before.clone()], "operation {n}");
+            drop(store);
+            let store = Store::open(folder.path()).unwrap();
+            assert_eq!(store.asset_bytes(&before).unwrap(), b"png", "operation {n}");
+            let after = store.add_asset(&new("a"), &png).unwrap();
+            assert_eq!(store.asset_bytes(&after).unwrap(), png, "operation {n}");
+        }
+    }
+
+    /// The same of the database: it may not grow by more than some pages, for every number of them until all fits.
+    #[test]
+    fn a_full_database_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let pragma =
+            |name: &str| -> i64 { store.connection().pragma_query_value(None, name, |row| row.get(0)).unwrap() };
+        let usual = pragma("max_page_count");
+        let long = NewAsset { recipe: Some("x".repeat(100_000)), ..new("long") };
+        let mut refused = 0;
+        for room in 0.. {
+            let most = pragma("page_count") + room;
+            store.connection().pragma_update(None, "max_page_count", most).unwrap();
+            let added = store.add_asset(&long, b"long");
+            store.connection().pragma_update(None, "max_page_count", usual).unwrap();
+            let total = store.assets(&AssetFilter::default(), 0, 10).unwrap().total;
+            let check: String =
+                store.connection().pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
+            assert_eq!(check, "ok", "{room} pages");
+            if added.is_ok() {
+                assert_eq!(total, 1);
+                break;
+            }
+            assert!(matches!(added, Err(StoreError::Database(_))), "{room} pages: {added:?}");
+            assert_eq!(total, 0, "{room} pages");
+            refused += 1;
+        }
+        assert!(refused > 5, "{refused}");
+        drop(store);
+        // What the refused ones left of their files goes at the next start; the kept one stays.
+        let store = Store::open(folder.path()).unwrap();
+        let kept = store.assets(&AssetFilter::default(), 0, 10).unwrap().assets;
+        assert_eq!(store.asset_bytes(&kept[0]).unwrap(), b"long");
+    }
+
+    /// A disk that is looked at from outside.
+    struct Shared(std::sync::Arc<FailingDisk>);
+
+    impl Disk for Shared {
+        fn create(&self, path: &std::path::Path) -> std::io::Result<std::fs::File> {
+            self.0.create(path)
+        }
+
+        fn before_write(&self) -> std::io::Result<()> {
+            self.0.before_write()
+        }
+
+        fn sync(&self, file: &std::fs::File) -> std::io::Result<()> {
+            self.0.sync(file)
+        }
+
+        fn rename(&self, from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+            self.0.rename(from, to)
+        }
+
+        fn sync_folder(&self, folder: &std::path::Path) -> std::io::Result<()> {
+            self.0.sync_folder(folder)
+        }
     }
 
     #[test]

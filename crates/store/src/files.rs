@@ -27,7 +27,7 @@ impl Store {
         }
         let folder = path.parent().expect("a path in a folder of assets");
         std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
-        atomic::write_bytes_atomic(&path, bytes)?;
+        atomic::write_atomic_on(&*self.disk, &path, |file| file.write_all(bytes))?;
         Ok(sha256)
     }
 

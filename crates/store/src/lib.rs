@@ -21,11 +21,13 @@ mod schema;
 mod settings;
 mod usage;
 
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use formats::atomic::{Disk, SystemDisk};
 use rusqlite::Connection;
 
 pub use assets::{
@@ -38,19 +40,30 @@ pub use projects::{DEFAULT_PROJECT, Project};
 pub use usage::Usage;
 
 /// The open folder. Methods block on the disk; asynchronous callers use a thread for them.
-#[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
     connection: Mutex<Connection>,
+    /// Where pictures are written.
+    disk: Box<dyn Disk + Send + Sync>,
     /// Held while a file and its row come or go together.
     files: Mutex<()>,
     /// The lock lives as long as the file is open.
     _lock: File,
 }
 
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
 impl Store {
     /// Opens a folder, made if missing; brings its tables up to date and mends what a kill left.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        Self::open_on(folder, Box::new(SystemDisk))
+    }
+
+    fn open_on(folder: &Path, disk: Box<dyn Disk + Send + Sync>) -> Result<Self, StoreError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| StoreError::Folder { path, source }
@@ -64,8 +77,13 @@ impl Store {
         })?;
         let mut connection = Connection::open(folder.join("calotype.sqlite"))?;
         let is_new = schema::prepare(&mut connection)?;
-        let store =
-            Self { folder: folder.to_owned(), connection: Mutex::new(connection), files: Mutex::new(()), _lock: file };
+        let store = Self {
+            folder: folder.to_owned(),
+            connection: Mutex::new(connection),
+            disk,
+            files: Mutex::new(()),
+            _lock: file,
+        };
         store.requeue_running()?;
         // A database that is new beside old pictures was lost: they are not to be lost with it.
         if !is_new {

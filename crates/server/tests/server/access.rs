@@ -1,50 +1,53 @@
 //! Who may come in (P6, P7).
 
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::support::{Server, one_at_a_time};
 
 const KEY: &str = "a-key-of-enough-bytes";
-/// Routes beside those that OpenAPI describes.
-const OTHERS: [&str; 36] = [
-    "/",
+/// Paths that are no routes, but could be taken for open ones, and files of the page.
+const OTHERS: [&str; 10] = [
     "/favicon.svg",
     "/studio/main.js",
-    "/api/v1/inspect",
-    "/docs",
-    "/metrics",
-    "/mcp",
-    "/api/v1/openapi.json",
-    "/api/v1/uploads",
-    "/v1/images/generations",
-    "/v1/images/edits",
-    "/v1/images/variations",
-    "/v1/models",
-    "/v1/models/x",
-    "/sdapi/v1/txt2img",
-    "/sdapi/v1/img2img",
-    "/sdapi/v1/png-info",
-    "/sdapi/v1/progress",
-    "/sdapi/v1/interrupt",
-    "/sdapi/v1/skip",
-    "/sdapi/v1/options",
-    "/sdapi/v1/samplers",
-    "/sdapi/v1/schedulers",
-    "/sdapi/v1/sd-models",
-    "/sdapi/v1/upscalers",
-    "/sdapi/v1/loras",
-    "/sdapi/v1/sd-vae",
-    "/sdapi/v1/scripts",
-    "/sdapi/v1/memory",
-    "/sdapi/v1/refresh-checkpoints",
     "/nothing",
     "/health",
     "/health/live/",
     "/health/liveness",
     "//health/live",
     "/health/../api/v1/jobs",
+    "/health/live%2f..%2f..%2fapi/v1/jobs",
+    "/HEALTH/LIVE",
 ];
+/// Paths that need no key.
+const OPEN: [&str; 2] = ["/health/live", "/health/ready"];
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+
+/// Every route there is: the router cannot be asked, but each of its paths stands in the sources.
+fn routes() -> BTreeSet<String> {
+    fn walk(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for begin in [".route(", "path = "] {
+                    let quoted = text.split(begin).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+                    found.extend(quoted.filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+                }
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
+    found.into_iter().filter(|path| path.starts_with('/')).collect()
+}
 
 #[test]
 fn without_a_key_nothing_is_told() {
@@ -55,15 +58,17 @@ fn without_a_key_nothing_is_told() {
     let with_key: [(&str, &str); 1] = [("authorization", &bearer)];
     let described = server.request("GET", "/api/v1/openapi.json", &with_key, b"").json();
     let described: Vec<String> = described["paths"].as_object().unwrap().keys().cloned().collect();
-    assert!(described.len() >= 15, "{described:?}");
-    for path in described.iter().map(String::as_str).chain(OTHERS) {
-        let path = path.replace("{id}", "x");
+    let routes = routes();
+    assert!(described.len() >= 15 && described.iter().all(|path| routes.contains(path)), "{described:?} {routes:?}");
+    assert!(routes.len() >= 60 && OPEN.iter().all(|path| routes.contains(*path)), "{routes:?}");
+    for path in routes.iter().map(String::as_str).filter(|path| !OPEN.contains(path)).chain(OTHERS) {
+        let path = path.replace("{id}", "x").replace("{*path}", "x");
         for method in METHODS {
             let reply = server.request(method, &path, &[], b"");
             assert_eq!(reply.status, 401, "{method} {path}");
         }
     }
-    for path in ["/health/live", "/health/ready"] {
+    for path in OPEN {
         assert_eq!(server.get(path).status, 200);
     }
     assert_eq!(server.request("GET", "/api/v1/jobs", &with_key, b"").status, 200);
@@ -124,4 +129,35 @@ fn ids_are_never_paths() {
             assert_eq!((reply.status, &reply.json()["error"]["field"]), (400, &Value::from(field)), "{field} {bad}");
         }
     }
+}
+
+#[test]
+fn slow_clients_are_cut_off() {
+    let _one = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_in(folder.path(), &[("CALOTYPE_TEST_HEADER_SECONDS", "1")]);
+    let begin = Instant::now();
+    let mut slow: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(&server.address).unwrap()).collect();
+    for stream in &mut slow {
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+        stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nx-slow: ").unwrap();
+    }
+    // Others are served meanwhile.
+    assert_eq!(server.get("/health/live").status, 200);
+    for stream in &mut slow {
+        let mut rest = Vec::new();
+        // Whether by an answer or without one: the connection ends, although its head never did.
+        let _ = stream.read_to_end(&mut rest);
+        assert!(!String::from_utf8_lossy(&rest).contains(" 200 "), "{rest:?}");
+    }
+    assert!(begin.elapsed() >= Duration::from_secs(1), "whoever takes less than the time there is is not slow");
+    // A body may take longer than a head.
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    let head = "POST /api/v1/tokens HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 17\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    stream.write_all(br#"{"prompt": "fox"}"#).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Server, one_at_a_time, small};
+use crate::bombs;
+use crate::support::{Server, most_memory, one_at_a_time, small};
 
 /// Raw JSON of values that are wrong for a number in a small range.
 const WRONG_NUMBERS: [&str; 12] = [
@@ -54,7 +55,7 @@ fn every_field_has_a_range() {
             refuse(&server, "/api/v1/jobs", field, &format!("{{\"{field}\": {value}}}"), true);
         }
     }
-    let texts: [(&str, &[&str]); 11] = [
+    let texts: [(&str, &[&str]); 12] = [
         ("prompt", &["1", "[]", &huge]),
         ("negative", &["1", &huge]),
         ("size", &["\"\"", "\"0x0\"", "\"-1x64\"", "\"4096x4096\"", "\"65x64\"", "64", "\"99999999999x64\"", &huge]),
@@ -66,6 +67,7 @@ fn every_field_has_a_range() {
         ("project", &["\"nothing\"", "1", &huge]),
         ("start", &["\"nothing\"", "1", &huge]),
         ("tile", &["\"auto\"", "\"x\"", "1"]),
+        ("variation", &["1", "{\"seed\": 1}", "{\"seed\": -1, \"strength\": 0.1}", "{\"seed\": 1, \"strength\": 1.1}"]),
     ];
     for (field, wrong) in texts {
         for value in wrong {
@@ -86,36 +88,7 @@ fn every_field_has_a_range() {
         }
     }
     assert_eq!(server.get("/api/v1/jobs").json()["total"], 0);
-    for (field, openai) in [
-        ("n", &["0", "11"] as &[_]),
-        ("steps", &["0", "201"]),
-        ("guidance_scale", &["-1", "31"]),
-        ("output_compression", &["101", "256"]),
-        ("partial_images", &["4"]),
-        ("strength", &["0", "1.1"]),
-    ] {
-        for value in openai.iter().copied().chain(WRONG_NUMBERS) {
-            refuse(
-                &server,
-                "/v1/images/generations",
-                field,
-                &format!("{{\"prompt\": \"x\", \"{field}\": {value}}}"),
-                true,
-            );
-        }
-    }
-    for (field, a1111) in [
-        ("steps", &["0", "201"] as &[_]),
-        ("cfg_scale", &["-1", "31"]),
-        ("batch_size", &["0", "65"]),
-        ("n_iter", &["0", "65"]),
-        ("width", &["0", "7", "4096"]),
-        ("height", &["0", "7", "4096"]),
-    ] {
-        for value in a1111.iter().copied().chain(WRONG_NUMBERS) {
-            refuse(&server, "/sdapi/v1/txt2img", field, &format!("{{\"{field}\": {value}}}"), true);
-        }
-    }
+    others_have_ranges(&server, &huge);
     for (path, field) in [
         ("/api/v1/jobs?limit=0", "limit"),
         ("/api/v1/jobs?limit=201", "limit"),
@@ -135,6 +108,93 @@ fn every_field_has_a_range() {
     // After all that, it draws.
     let job = server.post("/api/v1/jobs", &small(1, 1)).json();
     assert_eq!(server.wait(job["id"].as_str().unwrap())["state"], "done");
+}
+
+/// The other three interfaces, by their own names for fields.
+fn others_have_ranges(server: &Server, huge: &str) {
+    let text: &[&str] = &["1", "[]", "{}", "true", huge];
+    let openai: [(&str, bool, &[&str]); 16] = [
+        ("n", true, &["0", "11"]),
+        ("steps", true, &["0", "201"]),
+        ("num_inference_steps", true, &[]),
+        ("guidance_scale", true, &["-0.1", "30.1"]),
+        ("output_compression", true, &["101", "256"]),
+        ("partial_images", true, &["4"]),
+        ("strength", true, &["0", "0.009", "1.1"]),
+        ("prompt", false, text),
+        ("negative_prompt", false, text),
+        ("size", false, &["\"\"", "\"0x0\"", "\"7x7\"", "\"99999999999x1\"", "64", "[]", huge]),
+        ("quality", false, &["\"best\"", "1", huge]),
+        ("background", false, &["\"blue\"", "1"]),
+        ("output_format", false, &["\"gif\"", "1", huge]),
+        ("response_format", false, &["\"x\"", "1"]),
+        ("stream", false, &["1", "\"x\"", "[]"]),
+        ("sampler", false, &["\"x\"", "1", huge]),
+    ];
+    let a1111: [(&str, bool, &[&str]); 16] = [
+        ("steps", true, &["0", "201"]),
+        ("cfg_scale", true, &["-0.1", "30.1"]),
+        ("batch_size", true, &["0", "65"]),
+        ("n_iter", true, &["0", "65"]),
+        ("width", true, &["0", "7", "4096"]),
+        ("height", true, &["0", "7", "4096"]),
+        ("hr_scale", true, &["0.9", "4.1"]),
+        ("hr_second_pass_steps", true, &["201"]),
+        ("hr_resize_x", true, &["8193", "7"]),
+        ("hr_resize_y", true, &["8193", "7"]),
+        ("subseed_strength", true, &["-0.1", "1.1"]),
+        ("prompt", false, text),
+        ("negative_prompt", false, text),
+        ("hr_upscaler", false, &["\"x\"", "1", huge]),
+        ("seed", false, &["\"x\"", "0.5", "1e308", "[]", "18446744073709551616"]),
+        ("sampler_name", false, &["1", "[]"]),
+    ];
+    let mcp: [(&str, bool, &[&str]); 9] = [
+        ("steps", true, &["0", "201"]),
+        ("count", true, &["0", "9"]),
+        ("guidance", true, &["-0.1", "30.1"]),
+        ("strength", true, &["0", "1.01"]),
+        ("enlarge", true, &["0", "3"]),
+        ("prompt", false, text),
+        ("size", false, &["\"7x7\"", "64", huge]),
+        ("preset", false, &["\"best\"", "1"]),
+        ("model", false, &["\"nothing\"", "1", huge]),
+    ];
+    for (fields, path, inside) in [
+        (&openai[..], "/v1/images/generations", ["{\"prompt\": \"x\", ", "}"]),
+        (&a1111[..], "/sdapi/v1/txt2img", ["{\"enable_hr\": true, \"denoising_strength\": 0.5, ", "}"]),
+        (
+            &mcp[..],
+            "/mcp",
+            [
+                "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/call\", \"params\": {\"name\": \"generate\", \"arguments\": {",
+                "}}}",
+            ],
+        ),
+    ] {
+        for (field, is_number, wrong) in fields {
+            let any = if *is_number { &WRONG_NUMBERS[..] } else { &[] };
+            for value in wrong.iter().chain(any) {
+                // A field may not stand there twice.
+                let before = if *field == "prompt" {
+                    inside[0].replace("\"prompt\": \"x\", ", "")
+                } else {
+                    inside[0].to_owned()
+                };
+                let body = format!("{before}\"{field}\": {value}{}", inside[1]);
+                let reply = server.request("POST", path, &[("content-type", "application/json")], body.as_bytes());
+                let (told, shown) = (reply.text(), body.chars().take(200).collect::<String>());
+                // What a tool cannot do is an answer of the protocol; what is no JSON is none.
+                let is_refused =
+                    (400..500).contains(&reply.status) || (reply.status == 200 && told.contains("\"isError\":true"));
+                assert!(is_refused, "{path} {shown}: {} {told}", reply.status);
+                let is_json = serde_json::from_str::<Value>(&body).is_ok();
+                let named = if *field == "num_inference_steps" { "steps" } else { field };
+                assert!(told.contains(named) || !is_json, "{path} {shown}: {told}");
+            }
+        }
+    }
+    assert_eq!(server.get("/api/v1/jobs").json()["total"], 0);
 }
 
 #[test]
@@ -176,6 +236,16 @@ fn hostile_pictures_are_refused() {
     let mask = json!({ "start": id, "mask": id, "size": "64x64", "enlarge": 1, "steps": 1 });
     assert_eq!(server.post("/api/v1/jobs", &mask).status, 202);
     assert_eq!(server.post("/api/v1/jobs", &json!({ "mask": id })).json()["error"]["field"], "mask");
+    let most = most_memory(server.id());
+    let bombs = bombs::all();
+    assert!(bombs.len() >= 40, "{}", bombs.len());
+    for (name, bytes) in &bombs {
+        let reply = upload(bytes);
+        let inspected = server.request("POST", "/api/v1/inspect", &[("content-type", "image/png")], bytes).status;
+        assert!(reply.status == 400 && inspected == 400, "{name}: {} {inspected} {}", reply.status, reply.text());
+    }
+    let rise = most_memory(server.id()) - most;
+    assert!(rise <= 300 << 20, "memory rose by {rise} bytes");
     for url in ["http://127.0.0.1:1/x.png", "https://example.com/x.png", "file:///etc/passwd", "/etc/passwd"] {
         let edit = json!({ "prompt": "x", "images": [{ "image_url": url }] });
         let reply = server.post("/v1/images/edits", &edit);

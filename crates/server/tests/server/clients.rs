@@ -1,5 +1,6 @@
-//! The clients that others wrote: the official `openai` and `webuiapi` of Python. `CALOTYPE_CLIENTS_PYTHON` names a Python
-//! that has what clients/requirements.txt asks for; without it these tests have nothing to run and say so.
+//! The clients that others wrote: the official `openai` and `mcp`, `webuiapi` and `sd-parsers` of Python.
+//! `CALOTYPE_CLIENTS_PYTHON` names a Python that has what clients/requirements.txt asks for; without it these tests have
+//! nothing to run and say so.
 
 use std::process::Command;
 
@@ -23,6 +24,16 @@ fn run(script: &str) {
 #[test]
 fn the_official_openai_client() {
     run("openai_client.py");
+}
+
+#[test]
+fn the_official_mcp_client() {
+    run("mcp_client.py");
+}
+
+#[test]
+fn sd_parsers_reads_what_goes_out() {
+    run("sd_parsers_client.py");
 }
 
 #[test]

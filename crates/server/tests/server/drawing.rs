@@ -3,7 +3,7 @@
 use engine::{CancelToken, Engine, Options, Order};
 use serde_json::json;
 
-use crate::support::{Server, one_at_a_time, signal, small};
+use crate::support::{Server, memory, one_at_a_time, signal, small};
 
 #[test]
 fn pictures_are_the_engines_and_keys_submit_once() {
@@ -33,6 +33,53 @@ fn pictures_are_the_engines_and_keys_submit_once() {
     assert!(found.text("calotype").is_some_and(|recipe| recipe.contains("red fox")));
     let stored = folder.path().join("assets").join(&job["assets"][0]["sha256"].as_str().unwrap()[..2]);
     assert_eq!(std::fs::read_dir(stored).unwrap().count(), 1);
+}
+
+/// Cancels at random moments; 500 with `CALOTYPE_LONG` in the environment.
+#[test]
+fn many_cancels_leave_nothing_behind() {
+    let _one = one_at_a_time();
+    let cancels = if std::env::var_os("CALOTYPE_LONG").is_some() { 500 } else { 60 };
+    let (folder, fresh) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let drawn = |server: &Server| {
+        let id = server.post("/api/v1/jobs", &small(5, 3)).json()["id"].as_str().unwrap().to_owned();
+        let job = server.wait(&id);
+        assert_eq!(job["state"], "done", "{job}");
+        job["assets"][0]["sha256"].as_str().unwrap().to_owned()
+    };
+    let expected = drawn(&Server::start(fresh.path()));
+    let server = Server::start_in(folder.path(), &[("CALOTYPE_TEST_RATE", "0")]);
+    let sizes = ["128x128", "512x512", "256x512", "1024x1024"];
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut below = |most: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % most
+    };
+    let (mut states, mut before) = (std::collections::BTreeMap::new(), 0);
+    assert_eq!(drawn(&server), expected);
+    // A second worker, which plans, may come later.
+    let worker = server.workers()[0];
+    for i in 0..cancels {
+        let size = sizes[below(4) as usize];
+        let job =
+            json!({ "prompt": "a fox", "seed": i, "steps": 20 + below(100), "size": size, "count": 1 + below(3) });
+        let id = server.post("/api/v1/jobs", &job).json()["id"].as_str().unwrap().to_owned();
+        std::thread::sleep(std::time::Duration::from_millis(below(300)));
+        assert_eq!(server.request("DELETE", &format!("/api/v1/jobs/{id}"), &[], b"").status, 200);
+        *states.entry(server.wait(&id)["state"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+        // By then every size was likely drawn, whose memory is kept for the next of it.
+        if i == cancels / 3 {
+            before = memory(worker);
+        }
+    }
+    println!("{states:?}");
+    assert!(states["cancelled"] > cancels / 2 && !states.contains_key("failed"), "{states:?}");
+    assert_eq!(drawn(&server), expected, "a job after many cancellations has other pixels than one of a fresh process");
+    assert!(server.workers().contains(&worker), "the worker obeyed every time and lives");
+    let after = memory(worker);
+    assert!(after < before + (64 << 20), "the worker grew from {before} to {after} bytes");
 }
 
 #[test]

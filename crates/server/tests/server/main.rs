@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod bombs;
 mod clients;
 mod crash;
 mod documented;

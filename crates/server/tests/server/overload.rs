@@ -3,7 +3,7 @@
 
 use std::sync::Mutex;
 
-use crate::support::{Server, one_at_a_time, small};
+use crate::support::{Server, memory, one_at_a_time, small};
 
 const CLIENTS: usize = 16;
 const EACH: usize = 40;
@@ -19,7 +19,7 @@ fn too_much_is_refused_and_what_is_accepted_is_drawn() {
     let long = serde_json::json!({ "prompt": "a fox", "steps": 200, "size": "1024x1024", "count": 8 });
     let first = server.post("/api/v1/jobs", &long).json()["id"].as_str().unwrap().to_owned();
     server.wait_until_running(&first);
-    let before = memory(&server);
+    let before = memory(server.id());
     let accepted = Mutex::new(Vec::new());
     let refused = Mutex::new(0);
     std::thread::scope(|scope| {
@@ -51,14 +51,27 @@ fn too_much_is_refused_and_what_is_accepted_is_drawn() {
         let job = server.wait(id);
         assert_eq!((&job["state"], job["assets"].as_array().map(Vec::len)), (&"done".into(), Some(1)), "{job}");
     }
-    let after = memory(&server);
+    let after = memory(server.id());
     assert!(after < before + GROWTH, "the server grew from {before} to {after} bytes");
     assert_eq!(server.get("/api/v1/queue").json()["waiting"].as_array().map(Vec::len), Some(0));
 }
 
-/// Resident bytes of the server process.
-fn memory(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+#[test]
+fn each_key_has_its_share() {
+    let _one = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_in(folder.path(), &[("CALOTYPE_TEST_RATE", "3")]);
+    // What is refused for what it says does not count, nor does what draws nothing.
+    for _ in 0..10 {
+        assert_eq!(server.post("/api/v1/jobs", &serde_json::json!({ "steps": 0 })).status, 400);
+        assert_eq!(server.get("/api/v1/jobs").status, 200);
+    }
+    let bodies = |seed| small(seed, 1);
+    let statuses: Vec<u16> = (0..3).map(|seed| server.post("/api/v1/jobs", &bodies(seed)).status).collect();
+    assert_eq!(statuses, [202; 3]);
+    for path in ["/api/v1/jobs", "/v1/images/generations", "/sdapi/v1/txt2img"] {
+        let reply = server.post(path, &serde_json::json!({ "prompt": "a fox" }));
+        assert!(reply.status == 429 && reply.headers.contains("retry-after: "), "{path}: {}", reply.text());
+        assert!(reply.text().contains("3 drawing requests"), "{path}: {}", reply.text());
+    }
 }
