@@ -383,7 +383,8 @@ pub struct ServeArgs {
     #[arg(long)]
     pub require_key: bool,
     /// Drawing requests that a key may make in a minute; 0 = as many as it likes.
-    #[arg(long, value_name = "N", default_value_t = server::DEFAULT_RATE, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = server::DEFAULT_RATE)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub rate: u32,
     /// Seconds the running job may go on after the server was told to stop; then it waits for the next start.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3600))]

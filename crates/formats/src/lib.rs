@@ -1,5 +1,5 @@
-//! File formats: safetensors (weights, checkpoints), PNG pictures with their recipe inside, EXIF text, SHA-256 digests, and the one
-//! durable way to write a file. Every count, offset and size read from a file is checked before it is used.
+//! File formats: safetensors (weights, checkpoints), PNG pictures with their recipe inside, text in EXIF, SHA-256 digests, and
+//! the one durable way to write a file. Every count, offset and size read from a file is checked before it is used.
 #![deny(unsafe_code)]
 
 pub mod atomic;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
@@ -23,7 +23,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(native::routes())
         .merge(openai::routes())
         .merge(a1111::routes())
-        .route("/mcp", post(mcp::call))
+        .route("/mcp", post(mcp::call).layer(DefaultBodyLimit::max(native::MAX_JSON)))
         .fallback(|request: Request| {
             let shape = Shape::of_path(request.uri().path());
             std::future::ready(

@@ -480,6 +480,7 @@ mod tests {
         assert!(store.asset_bytes(&kept).is_ok());
     }
 
+    #[cfg(unix)]
     #[test]
     fn links_are_not_followed() {
         let folder = tempfile::tempdir().unwrap();

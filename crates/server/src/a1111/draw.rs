@@ -116,10 +116,10 @@ fn finished(
 /// The request with what it left out. Given pictures come back only if asked for.
 fn echo(mut request: Value, fields: &Fields, order: &Order, from_picture: bool) -> Value {
     let defaults = json!({
-        "prompt": "", "negative_prompt": "", "seed": -1, "subseed": -1, "subseed_strength": 0, "enable_hr": false, "batch_size": 1, "n_iter": 1,
-        "steps": order.steps, "cfg_scale": order.guidance, "sampler_name": null, "scheduler": null, "styles": null,
-        "width": order.size.map(|size| size.width), "height": order.size.map(|size| size.height),
-        "denoising_strength": order.strength, "override_settings": {}, "send_images": true, "save_images": false,
+        "prompt": "", "negative_prompt": "", "seed": -1, "subseed": -1, "subseed_strength": 0, "enable_hr": false,
+        "batch_size": 1, "n_iter": 1, "steps": order.steps, "cfg_scale": order.guidance, "sampler_name": null,
+        "scheduler": null, "styles": null, "width": order.size.map(|size| size.width),
+        "height": order.size.map(|size| size.height), "denoising_strength": order.strength, "override_settings": {}, "send_images": true, "save_images": false,
     });
     let Some(object) = request.as_object_mut() else { return defaults };
     if from_picture && fields.include_init_images != Some(true) {

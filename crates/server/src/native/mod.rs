@@ -29,7 +29,7 @@ pub use planning::plan;
 use crate::app::App;
 
 /// Longest JSON body, bytes: longer than any field may be, so that the field can be named.
-const MAX_JSON: usize = 16 << 20;
+pub const MAX_JSON: usize = 16 << 20;
 
 #[derive(OpenApi)]
 #[openapi(info(

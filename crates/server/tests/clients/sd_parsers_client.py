@@ -23,7 +23,7 @@ def check(file, kind):
     assert [prompt.value for prompt in found.prompts] == [PROMPT], found.prompts
     assert [prompt.value for prompt in found.negative_prompts] == ["blue"], found.negative_prompts
     assert sampler.parameters["seed"] == "7" and sampler.parameters["steps"] == "4", sampler
-    assert sampler.model.name == "default" and found.metadata["Size"] == "128x128", (sampler, found.metadata)
+    assert sampler.model.name == "calotype-default" and found.metadata["Size"] == "128x128", (sampler, found.metadata)
 
 
 job = {"prompt": PROMPT, "negative": "blue", "seed": 7, "steps": 4, "size": "128x128"}

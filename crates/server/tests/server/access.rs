@@ -153,7 +153,8 @@ fn slow_clients_are_cut_off() {
     assert!(begin.elapsed() >= Duration::from_secs(1), "whoever takes less than the time there is is not slow");
     // A body may take longer than a head.
     let mut stream = TcpStream::connect(&server.address).unwrap();
-    let head = "POST /api/v1/tokens HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 17\r\n\r\n";
+    let head = "POST /api/v1/tokens HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                content-type: application/json\r\ncontent-length: 17\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
     std::thread::sleep(Duration::from_millis(1500));
     stream.write_all(br#"{"prompt": "fox"}"#).unwrap();
