@@ -1,8 +1,9 @@
 // The Create page: words to a job, with what it will take said before it is queued.
 
 import { get, on, post, postOnce, upload, picture, ApiError } from "./api.js";
-import { askText, at, calm, checked, choices, fill, h, showError } from "./dom.js";
-import { addProject, kept, known, model, projectItems, watch } from "./state.js";
+import { at, calm, checked, choices, fill, h, showError } from "./dom.js";
+import { kept, known, model, modelItems, watch } from "./state.js";
+import { projectChoice, projectOf } from "./projects.js";
 import { announce, cancelNewest, showRun } from "./runs.js";
 import { channels, proportion } from "./sizes.js";
 import { setUsualSize } from "./tiles.js";
@@ -19,9 +20,7 @@ export function setUp() {
   for (const name of ["prompt", "count", "negative"]) if (last[name]) form.elements[name].value = last[name];
   watch("styles", (styles) => choices(at("styles"), "radio", "style", [["", "None"], ...styles.map((style) => [style, style])], [last.style ?? ""]));
   watch("models", (models) => { if (models.length) { modelsChanged(kept.get("create", {})); changed(); } });
-  watch("projects", (projects) => {
-    if (projects.length) fill(at("project"), [...projectItems(), ["new", "New project…"]], at("project").value || last.project);
-  });
+  projectChoice(at("project"), last.project);
   watch("settings", () => { if (known.models.length) changed(); });
   form.addEventListener("input", changed);
   form.addEventListener("change", edited);
@@ -31,8 +30,7 @@ export function setUp() {
 }
 
 function modelsChanged(last = {}) {
-  const usable = known.models.filter((one) => one.usable);
-  fill(at("model"), usable.map(({ name }) => [name, name]), last.model);
+  fill(at("model"), modelItems(), last.model);
   modelChanged(last);
 }
 
@@ -46,17 +44,9 @@ function modelChanged(last = {}) {
   fill(at("schedule"), [["", "Usual"], ...now.schedules.map((name) => [name, name])]);
 }
 
-async function edited(event) {
+function edited(event) {
   if (event.target.id === "model") modelChanged();
-  if (event.target.id === "project" && event.target.value === "new") await newProject(event.target);
   changed();
-}
-
-/** Asks for a name and chooses the new project in the select. */
-export async function newProject(select) {
-  const name = await askText("New project", "Name", "Make it");
-  const made = name ? await addProject(name).catch((error) => (showError(form, error), null)) : null;
-  select.value = made?.id ?? "default";
 }
 
 const number = (value) => (String(value).trim() === "" ? undefined : Number(value));
@@ -69,7 +59,7 @@ export function request() {
   const size = field.channel === "custom" ? field.size.trim() : field.channel?.split("|")[1];
   const job = {
     prompt: prompt ? prompt + style : field.style ?? "", preset: field.preset, count: number(field.count) ?? 1,
-    size: size || undefined, model: field.model || undefined, project: field.project === "new" ? undefined : field.project || undefined,
+    size: size || undefined, model: field.model || undefined, project: projectOf(at("project")),
     negative: field.negative || undefined, seed: seed(field.seed), steps: number(field.steps),
     guidance: number(field.guidance), sampler: field.sampler || undefined, schedule: field.schedule || undefined,
   };
@@ -163,6 +153,7 @@ export function use(job, own = {}) {
   set("prompt", style ? words.prompt.slice(0, -style.length - 2) : words.prompt);
   set("style", style);
   if (words.preset) set("preset", words.preset);
+  if (words.project) at("project").value = words.project;
   for (const name of ["negative", "seed", "steps", "guidance", "sampler", "schedule"]) set(name, words[name]);
   set("count", words.count ?? 1);
   // The seed is part of what was taken over: it should be seen.
@@ -183,9 +174,10 @@ async function takeFile(file) {
   }
 }
 
-/** Chooses the picture to start from, or none. */
-export function setStart(asset) {
+/** Chooses the picture to start from, or none, and how far to go from it. */
+export function setStart(asset, strength = null) {
   start = asset;
+  if (strength !== null) at("strength").value = strength;
   const input = at("start-file");
   const shown = asset
     ? [h("img", { src: picture(asset, { width: 128 }), alt: "The picture to start from", width: 56, height: 56 }),

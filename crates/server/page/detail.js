@@ -1,12 +1,14 @@
 // One picture in full: marks, recipe, versions, look-alikes, downloads, and what can be made of it.
 
 import { get, picture } from "./api.js";
-import { at, h, toast } from "./dom.js";
+import { at, fill, h, toast } from "./dom.js";
 import { chosen, removeAll } from "./chosen.js";
 import { again, change, heart, opener } from "./tiles.js";
 import { isDraft, showRun } from "./runs.js";
-import { known } from "./state.js";
+import { known, projectItems } from "./state.js";
 import { setStart, use } from "./create.js";
+import { openMask } from "./mask.js";
+import { offerNew } from "./projects.js";
 import { bytes, money, seconds, when } from "./words.js";
 import { compare } from "./compare.js";
 
@@ -103,7 +105,9 @@ function tagField(asset) {
 }
 
 function projectField(asset) {
-  const select = h("select", { id: "detail-project" }, ...known.projects.map(({ id, name }) => h("option", { value: id, textContent: name, selected: id === asset.project })));
+  const select = h("select", { id: "detail-project" });
+  fill(select, [...projectItems(), ["new", "New project…"]], asset.project);
+  offerNew(select);
   select.addEventListener("change", () => change(asset, { project: select.value }).catch(() => {}));
   return h("div", { className: "field" }, h("label", { htmlFor: "detail-project" }, "Project"), select);
 }
@@ -116,19 +120,23 @@ function making(asset) {
   };
   const strength = h("input", { type: "range", min: "0.1", max: "1", step: "0.05", value: "0.6", id: "detail-strength" });
   const start = button("Start from it", () => { setStart(asset); leave("#create"); });
-  if (asset.kind === "upload") return [start];
+  const part = button("Draw a part anew", () => openMask(asset, () => leave("#create")));
+  if (asset.kind === "upload") return [start, part];
   return [
     isDraft(asset) ? button("Finish", () => run({ preset: "final" }), "primary") : null,
     button("Use these settings", () => useSettings(asset)),
-    button("More like this", () => run({ strength: Number(strength.value), count: 4 })),
-    h("label", { className: "inline", htmlFor: "detail-strength" }, "how different", strength),
-    start,
+    button("Another seed", () => run({ seed: Math.floor(Math.random() * 2 ** 32) })),
+    start, part, h("span", { className: "together" },
+      button("More like this", () => run({ strength: Number(strength.value), count: 4 })),
+      h("label", { className: "inline", htmlFor: "detail-strength" }, "how different", strength)),
   ].filter(Boolean);
 }
 
 async function useSettings(asset) {
   const job = asset.job ? await get(`jobs/${asset.job}`).catch(() => null) : null;
-  use(job?.request ?? { prompt: asset.prompt }, { seed: asset.seed, count: 1, model: asset.model });
+  use(job?.request ?? { prompt: asset.prompt }, { seed: asset.seed, count: 1, model: asset.model, project: asset.project });
+  const start = job?.start && await get(`assets/${job.start}`).catch(() => null);
+  if (start) setStart(start, job.request.strength);
   leave("#create");
 }
 

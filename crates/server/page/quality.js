@@ -1,26 +1,28 @@
 // What time buys: one prompt and seed, drawn faster and slower, with time against likeness to the slowest.
 
 import { get, on, picture, post } from "./api.js";
-import { at, calm, checked, choices, empty, h, showError } from "./dom.js";
+import { at, calm, checked, choices, empty, fill, h, showError } from "./dom.js";
 import { lines } from "./chart.js";
 import { slot } from "./tiles.js";
-import { known, model, watch } from "./state.js";
+import { known, model, modelItems, watch } from "./state.js";
+import { projectChoice, projectOf } from "./projects.js";
 import { count, money, presetName, presets, seconds } from "./words.js";
 import * as usage from "./usage.js";
 
 const form = at("quality-form");
-/** Ways by name: the preset, or plain steps. */
-const STEPS = [2, 8, 50];
+/** Steps beside those of the presets. */
+const STEPS = [2, 4, 50];
 let waiting = null;
 
 export function setUp() {
   watch("models", (models) => {
-    if (!models.length || at("quality-steps").childElementCount) return;
-    const now = model();
-    choices(at("quality-steps"), "checkbox", "way", [...presets(now), ...STEPS.map((steps) => [String(steps), `${steps} steps`])], [...now.presets, "8"]);
-    choices(at("quality-samplers"), "checkbox", "sampler", now.samplers.map((name) => [name, name]), now.samplers.slice(0, 1));
-    changed();
+    if (!models.length) return;
+    const before = at("quality-model").value;
+    fill(at("quality-model"), modelItems());
+    if (at("quality-model").value !== before) modelChanged();
   });
+  projectChoice(at("quality-project"));
+  at("quality-model").addEventListener("change", modelChanged);
   form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => (event.preventDefault(), run()));
   const nothing = empty("The chart will be here", "Choose what to compare. The button says how long it takes and what it costs.");
@@ -29,10 +31,20 @@ export function setUp() {
   usage.setUp();
 }
 
+function modelChanged() {
+  const now = model(at("quality-model").value);
+  choices(at("quality-steps"), "checkbox", "way", [...presets(now), ...STEPS.map((steps) => [String(steps), `${steps} steps`])], [...now.presets, "4"]);
+  choices(at("quality-samplers"), "checkbox", "sampler", now.samplers.map((name) => [name, name]), now.samplers.slice(0, 1));
+  changed();
+}
+
 function jobs() {
-  const base = { prompt: at("quality-prompt").value.trim(), seed: Number(at("quality-seed").value), count: 1 };
+  const base = {
+    prompt: at("quality-prompt").value.trim(), seed: Number(at("quality-seed").value), count: 1,
+    model: at("quality-model").value || undefined, project: projectOf(at("quality-project")),
+  };
   const way = (name) => (/^\d+$/.test(name) ? { steps: Number(name) } : { preset: name });
-  const size = model().default_size;
+  const size = model(base.model).default_size;
   return checked(at("quality-samplers")).flatMap((sampler) =>
     checked(at("quality-steps")).map((name) => ({ ...base, size, ...way(name), sampler: name === "turbo" ? undefined : sampler })));
 }
@@ -91,7 +103,7 @@ on("done", settle);
 async function draw({ jobs, assets }) {
   const pixels = new Map(await Promise.all(jobs.map(async (job) => [job.id, await read(assets.get(job.id))])));
   const points = (sampler) => {
-    const own = jobs.filter((job) => series(job) === sampler).sort((a, b) => steps(a) - steps(b));
+    const own = jobs.filter((job) => series(job) === sampler).sort((a, b) => a.seconds - b.seconds);
     return own.map((job) => ({ x: job.seconds, y: likeness(pixels.get(job.id), pixels.get(slowest(jobs, sampler).id)), name: name(job) }));
   };
   const all = [...new Set(jobs.map(series))].map((sampler) => ({ sampler, points: points(sampler) }));

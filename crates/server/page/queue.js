@@ -39,7 +39,7 @@ const KINDS = { failed: "bad", done: "good" };
 
 function row(job, progress = null) {
   const open = ["queued", "running"].includes(job.state);
-  const facts = [count(job.images, "picture"), job.request.preset, job.source, job.priority === "batch" ? "batch" : "", job.attempts > 1 ? `attempt ${job.attempts}` : "", time(job), job.error ?? ""];
+  const facts = [count(job.images, "picture"), job.request.steps ? count(job.request.steps, "step") : job.request.preset, job.source, job.priority === "batch" ? "batch" : "", job.attempts > 1 ? `attempt ${job.attempts}` : "", time(job), job.error ?? ""];
   return h("div", { className: "job", data: { job: job.id } },
     h("div", { className: "words" }, job.request.prompt || "anything", h("p", { className: "hint" }, facts.filter(Boolean).join(" · "))),
     h("span", { className: `tag ${KINDS[job.state] ?? ""}` }, STATES[job.state] ?? job.state),

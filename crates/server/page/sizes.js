@@ -18,7 +18,7 @@ const CHANNELS = [
 const parse = (text) => text.split("x").map(Number);
 
 /** The size a model draws best for a shape: near in proportion first, near to its usual area second. */
-function nearest(width, height, model) {
+export function nearest(width, height, model) {
   const [usualWidth, usualHeight] = parse(model.default_size ?? "512x512");
   const step = model.size_multiple ?? 64;
   const longest = 2 * Math.max(usualWidth, usualHeight);

@@ -38,6 +38,7 @@ export const model = (name) => {
   return usable.find((one) => one.name === name) ?? usable[0] ?? { name: "default", presets: ["draft", "standard", "final"], samplers: [], schedules: [] };
 };
 
+export const modelItems = () => known.models.filter((one) => one.usable).map(({ name }) => [name, name]);
 export const projectItems = () => known.projects.map(({ id, name }) => [id, name]);
 
 /** What the page remembers between visits. */

@@ -4,7 +4,8 @@ import { get, post, postOnce } from "./api.js";
 import { at, calm, checked, choices, empty, fill, h, showError, toast } from "./dom.js";
 import { addAction, chosen } from "./chosen.js";
 import { cancel, isDraft } from "./runs.js";
-import { kept, model, projectItems, watch } from "./state.js";
+import { kept, model, modelItems, watch } from "./state.js";
+import { projectChoice, projectOf } from "./projects.js";
 import { channels } from "./sizes.js";
 import { again, places, slot, tool } from "./tiles.js";
 import { count, money, presets, seconds, when } from "./words.js";
@@ -18,12 +19,11 @@ export function setUp() {
   watch("styles", (styles) => choices(at("grid-styles"), "checkbox", "style", styles.map((style) => [style, style]), last.styles ?? []));
   watch("models", (models) => {
     if (!models.length) return;
-    const [now, last] = [model(), kept.get("grid", {})];
-    choices(at("grid-presets"), "checkbox", "preset", presets(now), last.presets ?? ["draft"]);
-    fill(at("grid-channel"), channels(now).filter(([value]) => value !== "custom"));
-    changed();
+    fill(at("grid-model"), modelItems(), at("grid-model").value || kept.get("grid", {}).model);
+    modelChanged();
   });
-  watch("projects", () => fill(at("grid-project"), projectItems()));
+  projectChoice(at("grid-project"), last.project);
+  at("grid-model").addEventListener("change", modelChanged);
   form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => (event.preventDefault(), draw()));
   at("grid-past").addEventListener("change", () => { if (at("grid-past").value) showBatch(at("grid-past").value); });
@@ -32,9 +32,19 @@ export function setUp() {
   showEmpty();
 }
 
+function modelChanged() {
+  const [now, last] = [model(at("grid-model").value), kept.get("grid", {})];
+  choices(at("grid-presets"), "checkbox", "preset", presets(now), last.presets ?? ["draft"]);
+  fill(at("grid-channel"), channels(now).filter(([value]) => value !== "custom"));
+  changed();
+}
+
 function request() {
   const seed = at("grid-seed").value.trim();
-  const base = { prompt: at("grid-prompt").value.trim(), size: at("grid-channel").value.split("|")[1], project: at("grid-project").value || undefined };
+  const base = {
+    prompt: at("grid-prompt").value.trim(), size: at("grid-channel").value.split("|")[1],
+    model: at("grid-model").value || undefined, project: projectOf(at("grid-project")),
+  };
   if (seed) base.seed = Number.isSafeInteger(Number(seed)) ? Number(seed) : seed;
   return { base, styles: checked(at("grid-styles")), presets: checked(at("grid-presets")), seed_count: Number(at("grid-seeds").value) };
 }
@@ -42,7 +52,8 @@ function request() {
 let newest = 0;
 function changed() {
   const grid = request();
-  kept.set("grid", { prompt: grid.base.prompt, styles: grid.styles, presets: grid.presets });
+  const { prompt, model, project } = grid.base;
+  kept.set("grid", { prompt, model, project, styles: grid.styles, presets: grid.presets });
   at("grid-plan").classList.add("old");
   plan(grid);
 }
@@ -102,6 +113,7 @@ function tools(asset, figure) {
   return [
     isDraft(asset) ? tool("Finish", "Finish: the same picture at full quality", () => replace(asset, figure, { preset: "final" })) : null,
     tool("Re-roll", "Draw this cell again with another seed", () => replace(asset, figure, { seed: Math.floor(Math.random() * 2 ** 32) })),
+    tool("More", "More like this", () => moreLike([asset])),
   ].filter(Boolean);
 }
 

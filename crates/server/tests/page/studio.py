@@ -1,6 +1,9 @@
-"""The studio in headless Chromium: generate, cancel, vary, finish, search, download; labels, contrast, weight, layout shift.
+"""The studio in headless Chromium: generate, cancel, vary, finish, search, paint a mask, download; labels, contrast, order of
+the focus, targets for fingers, weight, layout shift.
 
 usage: studio.py URL FOLDER     screenshots go to FOLDER; exit code 0 if all is well
+
+CALOTYPE_AXE names axe.min.js of the package axe-core, whose rules are then checked as well.
 """
 
 import io
@@ -55,6 +58,35 @@ PALE = """() => {
 }"""
 
 
+# Too small for a finger: text fields, boxes and what is pressed, but for links inside text and boxes inside their labels.
+SMALL = """() => [...(document.querySelector("dialog[open]") ?? document).querySelectorAll("a[href], button, input, select, textarea, summary, label:has(input)")].filter((one) => {
+  if (one.disabled || !one.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || one.matches("label > input")) return false;
+  if (one.matches("a") && getComputedStyle(one).display === "inline") return false;
+  const box = one.getBoundingClientRect();
+  return box.width > 1 && (box.width < 43.5 || box.height < 43.5);
+}).map((one) => { const box = one.getBoundingClientRect(); return `${box.width.toFixed()} x ${box.height.toFixed()}: ${one.outerHTML.slice(0, 100)}`; })"""
+
+# Rules of WCAG 2.2, A and AA, and of good practice.
+RULES = """async () => {
+  const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+  const { passes, violations } = await axe.run(document, { runOnly: tags });
+  const where = (one) => one.nodes.slice(0, 3).map((node) => node.target.join(" ")).join(", ");
+  return { passed: passes.length, broken: violations.map((one) => `${one.id} (${one.help}): ${where(one)}`) };
+}"""
+AXE = os.environ.get("CALOTYPE_AXE")
+
+# What has the focus: its place, whether it can be seen, and whether something shows that it has the focus.
+FOCUS = """() => {
+  const one = document.activeElement;
+  if (one === document.body) return null;
+  const box = one.getBoundingClientRect();
+  const styles = [one, one.nextElementSibling, one.closest("label")].filter(Boolean).map((shown) => getComputedStyle(shown));
+  const all = [...document.querySelectorAll("*")];
+  return { name: one.id || one.outerHTML.slice(0, 80), index: all.indexOf(one), x: box.x, y: box.y, seen: box.width > 0 && box.bottom > 0 && box.top < innerHeight,
+    ring: styles.some((style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2) };
+}"""
+
+
 def check(fine, text):
     """Says what is wrong and goes on, so that one run tells everything."""
     if not fine:
@@ -79,6 +111,16 @@ def look(page, name):
         check(False, f"{name}: no label: {text}")
     for text in page.evaluate(PALE):
         check(False, f"{name}: contrast {text}")
+    if page.is_phone:
+        for text in page.evaluate(SMALL):
+            check(False, f"{name}: too small for a finger: {text}")
+    if AXE:
+        with open(AXE, encoding="utf-8") as file:
+            page.evaluate(file.read())
+        found = page.evaluate(RULES)
+        check(found["passed"] > 15, f"{name}: only {found['passed']} rules were checked")
+        for text in found["broken"]:
+            check(False, f"{name}: {text}")
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     check(wide <= 0, f"{name}: {wide} px wider than the window")
 
@@ -96,6 +138,7 @@ def open_page(browser, **options):
     page.add_init_script(WATCH)
     page.set_default_timeout(PATIENCE / 2)
     page.refusals = 0
+    page.is_phone = options.get("is_mobile", False)
     page.on("console", lambda said: console(page, said))
     page.on("pageerror", lambda error: check(False, f"script: {error}"))
     page.answers = []
@@ -181,8 +224,22 @@ def cancel(page):
     page.wait_for_selector(".run[data-state=cancelled]", timeout=30_000)
 
 
+def choose_project(page, place, name):
+    """Makes a project where pictures are ordered."""
+    page.select_option(place, "new")
+    page.fill("#ask-words", name)
+    page.press("#ask-words", "Enter")
+    until(page, "([place, name]) => document.querySelector(place).selectedOptions[0]?.textContent === name", arg=[place, name])
+
+
+def json(page, path):
+    return page.evaluate("async (path) => (await fetch(`/api/v1/${path}`)).json()", path)
+
+
 def vary(page):
     view(page, "variations")
+    page.select_option("#grid-model", "second")
+    choose_project(page, "#grid-project", "Spring")
     page.fill("#grid-prompt", "a {red|blue} {car|cup}")
     page.fill("#grid-seeds", "1")
     page.wait_for_selector("#grid-label:has-text('4 pictures')")
@@ -190,6 +247,9 @@ def vary(page):
     page.click("#grid-go")
     until(page, "document.querySelectorAll('#grid-stage .tile[data-asset]').length === 4")
     look(page, "variations")
+    names = {project["id"]: project["name"] for project in json(page, "projects")}
+    drawn = page.evaluate("[...document.querySelectorAll('#grid-stage .tile')].map(({ asset }) => [asset.model, asset.project])")
+    check(all(model == "second" and names[project] == "Spring" for model, project in drawn), f"the grid is drawn as {drawn}")
     tiles = page.locator("#grid-stage .tile")
     for index in (0, 1):
         tiles.nth(index).hover()
@@ -256,12 +316,80 @@ def library(page):
     check(page.input_value("#prompt") == "a red fox", "the settings of a picture are not taken over")
 
 
+def mouse_over(page, points):
+    """Draws with the mouse over the mask, points in shares of it."""
+    box = page.locator("#mask-canvas").bounding_box()
+    for i, (x, y) in enumerate(points):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        if i == 0:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def marked(page):
+    """Per cent that are marked."""
+    return int("0" + "".join(one for one in page.inner_text("#mask-status") if one.isdigit()))
+
+
+def paint(page):
+    """A mask by mouse, then one by keys alone; what is not marked stays as it is, pixel for pixel."""
+    view(page, "library")
+    page.click("#library-form >> text=Favourites")
+    page.fill("#search", "a red fox")
+    until(page, "[...document.querySelectorAll('#gallery .tile')].length > 0 && [...document.querySelectorAll('#gallery .tile')].every((one) => one.asset.prompt.includes('fox'))")
+    page.click("#gallery .tile >> nth=0 >> .open")
+    before = page.evaluate("document.querySelector('#gallery .tile').asset")
+    page.click("#detail >> text=Draw a part anew")
+    page.wait_for_selector("#mask[open] #mask-plan:not(.old):has-text('about')")
+    page.click("#mask-go")
+    page.wait_for_selector("#mask-form [data-error=mask]:not(:empty)")
+    mouse_over(page, [(0.2, 0.2), (0.5, 0.2), (0.8, 0.2)])
+    brush = marked(page)
+    check(4 <= brush <= 9, f"a stroke of a tenth over six tenths marks {brush} %")
+    page.keyboard.press("e")
+    mouse_over(page, [(0.5, 0.1), (0.5, 0.3)])
+    check(0 < marked(page) < brush, "the eraser takes nothing away")
+    page.keyboard.press("r")
+    mouse_over(page, [(0.0, 0.5), (0.5, 1.0)])
+    check(25 < marked(page) <= 25 + brush, f"a rectangle marks {marked(page)} %")
+    look(page, "mask")
+    for _ in range(3):
+        page.keyboard.press("Control+z")
+    check(marked(page) == 0, "undo leaves something")
+    page.keyboard.press("Control+y")
+    check(marked(page) == brush, "redo does not bring the stroke back")
+    page.click("#mask-nothing")
+    page.focus("#mask-numbers summary")
+    page.keyboard.press("Enter")
+    for number in ("50", "0", "50", "100"):
+        page.keyboard.press("Tab")
+        page.keyboard.type(number)
+    check(page.is_visible("#mask-box"), "the rectangle is not shown before it is marked")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    check(marked(page) == 50, f"half of it by numbers is {marked(page)} %")
+    page.fill("#mask-prompt", "a blue fox")
+    page.fill("#mask-count", "1")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#view-create:not([hidden]) .run:first-child[data-state=done] .tile[data-asset]")
+    after = page.evaluate("document.querySelector('.run .tile').asset")
+    check(after["parent"] == before["id"] and after["prompt"] == "a blue fox", f"drawn anew: {after}")
+    old, new = (Image.open(io.BytesIO(page.request.get(URL + one["url"]).body())).convert("RGBA") for one in (before, after))
+    left, right = (0, 0, old.width // 2 - 1, old.height), (old.width // 2 + 1, 0, old.width, old.height)
+    check(old.crop(left).tobytes() == new.crop(left).tobytes(), "what was not marked has changed")
+    check(old.crop(right).tobytes() != new.crop(right).tobytes(), "what was marked is as it was")
+
+
 def quality_and_queue(page):
     view(page, "quality")
+    page.select_option("#quality-model", "second")
+    page.select_option("#quality-project", label="Spring")
     planned(page, "#quality-plan")
     page.click("#quality-go")
     page.wait_for_selector("#quality-chart svg")
     page.wait_for_selector("#usage table")
+    drawn = json(page, "jobs?limit=1")["jobs"][0]
+    check(drawn["model"] == "second" and drawn["project"] != "default", f"compared with {drawn}")
     look(page, "quality")
     view(page, "queue")
     page.wait_for_selector("#queue-past .job")
@@ -283,9 +411,24 @@ def keyboard(page):
     page.keyboard.press("Escape")
     page.keyboard.press("/")
     check(page.evaluate("document.activeElement.id") == "search", "/ does not go to the search")
-    page.keyboard.press("Tab")
-    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-    check(outline != "none", "the focus cannot be seen")
+    for name in ("create", "variations", "library", "quality", "queue"):
+        view(page, name)
+        page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+        walk(page, name)
+
+
+def walk(page, name):
+    """Through a view by Tab: everything that has the focus is seen to have it, and comes in the order of the document."""
+    last, steps = -1, 0
+    while steps < 150:
+        page.keyboard.press("Tab")
+        now = page.evaluate(FOCUS)
+        if now is None or now["index"] <= last and steps > 5 and now["name"].startswith("<a class=\"skip"):
+            break
+        check(now["index"] > last, f"{name}: the focus goes back to {now['name']}")
+        check(now["seen"] and now["ring"], f"{name}: the focus cannot be seen on {now['name']}")
+        last, steps = now["index"], steps + 1
+    check(steps > 10, f"{name}: only {steps} things can have the focus")
 
 
 def portrait(page):
@@ -319,7 +462,7 @@ def main():
         weight = sum(len(answer.body()) for answer in page.answers)
         check(50_000 < weight <= MAX_WEIGHT, f"the page has {weight} bytes")
         print(f"page weight: {weight} bytes in {len(page.answers)} files")
-        for step in (generate, cut_and_wrong, cancel, vary, library, quality_and_queue, keyboard, portrait):
+        for step in (generate, cut_and_wrong, cancel, vary, library, paint, quality_and_queue, keyboard, portrait):
             begin = time.time()
             step(page)
             print(f"{step.__name__}: {time.time() - begin:.1f} s")
@@ -337,9 +480,14 @@ def main():
             page.click("#gallery .tile >> nth=0 >> .open")
             page.wait_for_selector("#detail[open] img")
             look(page, f"{name}-detail")
+            page.click("#detail >> text=Draw a part anew")
+            page.wait_for_selector("#mask[open] #mask-plan:not(.old):has-text('about')")
+            page.click("#mask-numbers summary")
+            page.click("#mask-add")
+            look(page, f"{name}-mask")
             shifts(page, name)
         browser.close()
-    print(f"{len(problems)} problems")
+    print(f"{len(problems)} problems; " + ("axe-core has looked as well" if AXE else "axe-core was skipped: CALOTYPE_AXE is not set"))
     sys.exit(1 if problems else 0)
 
 
