@@ -1,15 +1,18 @@
-//! `kill -9` at random moments loses nothing and doubles nothing (P11).
+//! `kill -9` at random moments loses nothing and doubles nothing (P11). With `CALOTYPE_RUNS` a run is kept as CSV in that folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::load::record;
 use crate::support::{Server, one_at_a_time, small};
 
 /// Kills; `CALOTYPE_KILLS` for a longer run.
 const KILLS: u64 = 20;
+/// Rows that are read at once.
+const PAGE: u32 = 500;
 
 #[test]
 fn kills_lose_nothing_and_double_nothing() {
@@ -63,9 +66,14 @@ fn kills_lose_nothing_and_double_nothing() {
         assert_eq!(formats::digest::sha256_bytes(&file), assets[0]["sha256"].as_str().unwrap());
     }
     assert!(pixels.values().all(|found| found.len() == 1), "a job that was begun again has other pixels: {pixels:?}");
-    assert_eq!(server.get("/api/v1/jobs").json()["total"], accepted.len());
-    assert_eq!(server.get("/api/v1/assets").json()["total"], accepted.len());
-    println!("{kills} kills, {} jobs", accepted.len());
+    let total = |what: &str| server.get(&format!("/api/v1/{what}")).json()["total"].clone();
+    let (jobs, pictures) = (total("jobs"), total("assets"));
+    assert_eq!((&jobs, &pictures), (&accepted.len().into(), &accepted.len().into()));
+    record(
+        &server,
+        "kills",
+        &json!({ "kills": kills, "accepted": accepted.len(), "jobs": jobs, "pictures": pictures }),
+    );
 }
 
 fn count(server: &Server, query: &str) -> i64 {
@@ -83,10 +91,10 @@ fn open(server: &Server) -> i64 {
 /// Every row has its file, with the digest that it is named by. (Files without a row are swept at the start.)
 fn consistent(folder: &Path) {
     let store = store::Store::open(folder).unwrap();
-    let page = store.assets(&store::AssetFilter::default(), 0, 1000).unwrap();
+    let page = |offset| store.assets(&store::AssetFilter::default(), offset, PAGE).unwrap().assets;
     let mut files = BTreeSet::new();
-    for asset in &page.assets {
-        let bytes = store.asset_bytes(asset).unwrap();
+    for asset in (0..).map(|i| page(i * PAGE)).take_while(|page| !page.is_empty()).flatten() {
+        let bytes = store.asset_bytes(&asset).unwrap();
         assert_eq!(formats::digest::sha256_bytes(&bytes), asset.sha256);
         formats::picture::decode(&bytes).unwrap();
         files.insert(asset.sha256.clone());
@@ -94,8 +102,8 @@ fn consistent(folder: &Path) {
     let found = std::fs::read_dir(folder.join("assets")).unwrap();
     let found: usize = found.map(|entry| std::fs::read_dir(entry.unwrap().path()).unwrap().count()).sum();
     assert_eq!(found, files.len());
-    let (jobs, _) = store.jobs(&store::JobFilter::default(), 0, 1000).unwrap();
-    for job in jobs {
+    let page = |offset| store.jobs(&store::JobFilter::default(), offset, PAGE).unwrap().0;
+    for job in (0..).map(|i| page(i * PAGE)).take_while(|page| !page.is_empty()).flatten() {
         assert!([store::State::Queued, store::State::Done].contains(&job.state), "{job:?}");
         let value: Value = serde_json::from_str(&job.work).unwrap();
         assert_eq!(value["prompt"], "a red fox");

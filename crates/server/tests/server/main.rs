@@ -7,6 +7,7 @@ mod clients;
 mod crash;
 mod documented;
 mod drawing;
+mod load;
 mod overload;
 mod page;
 mod support;
