@@ -144,11 +144,20 @@ fn detect() -> Isa {
         Isa::Avx2
     } else if !has!("avx512bf16") {
         Isa::Avx512
-    } else if !amx::permitted() {
+    } else if !(amx::permitted() || emulated()) {
         Isa::Avx512Bf16
     } else {
         Isa::Amx
     }
+}
+
+/// Whether tile instructions work although the processor has none.
+#[cfg(target_arch = "x86_64")]
+fn emulated() -> bool {
+    #[cfg(all(feature = "emulate-amx", target_os = "linux"))]
+    return crate::emulate_amx::install();
+    #[cfg(not(all(feature = "emulate-amx", target_os = "linux")))]
+    false
 }
 
 #[cfg(target_arch = "x86_64")]

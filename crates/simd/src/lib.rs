@@ -28,6 +28,8 @@
 //! Everything between `dispatch` and the vector operations must be `#[inline(always)]` (closures: keep them small enough to
 //! be inlined), or it is compiled for the base instruction set and each vector operation becomes a call.
 
+#[cfg(all(feature = "emulate-amx", target_arch = "x86_64", target_os = "linux"))]
+mod emulate_amx;
 mod isa;
 mod scalar;
 pub mod vecmath;

@@ -36,6 +36,14 @@ const SHAPES: [(usize, usize, usize); 12] = [
     (67, 16, 2305),
 ];
 
+/// Without this, the fall-back to AVX512-BF16 would hide broken tiles from the tests below.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn tiles_are_used_where_there_are_any() {
+    let tiled = micro::Micro::choose(Isa::detected(), Precision::Bf16) == micro::Micro::Amx;
+    assert_eq!(tiled, Isa::detected() >= Isa::Amx);
+}
+
 #[test]
 fn matmul_matches_its_definition() {
     every_variant(|cpu, precision| {
