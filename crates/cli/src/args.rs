@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use engine::stable_diffusion::{self as sd, Tile, is_checkpoint};
+use engine::stable_diffusion::{self as sd, Architecture, Tile, is_checkpoint};
 use engine::{DEFAULT_STRENGTH, EngineError, Options, Order, PrecisionChoice, PresetName, Request, Size, Start, store};
 use train::evaluate::SuiteOptions;
 
@@ -548,8 +548,8 @@ impl JobArgs {
     }
 
     /// The request for a Stable Diffusion checkpoint; opens the picture to start from.
-    pub fn stable_diffusion_request(&self, previews: bool) -> Result<sd::Request, EngineError> {
-        self.order().stable_diffusion_request(self.start()?, previews)
+    pub fn stable_diffusion_request(&self, model: &Architecture, previews: bool) -> Result<sd::Request, EngineError> {
+        self.order().stable_diffusion_request(model, self.start()?, previews)
     }
 
     /// The picture to start from.

@@ -12,6 +12,9 @@ use crate::{EngineError, ModelInfo, Preset, Request, Size, Start, Variation, req
 /// How far to go from a picture to start from, when nothing else is said.
 pub const DEFAULT_STRENGTH: f32 = 0.8;
 
+/// Guidance of latent consistency models that are told it; their authors' default is 8.5.
+const LCM_GUIDANCE: f32 = 8.0;
+
 /// A preset's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -25,7 +28,7 @@ pub enum PresetName {
     Final,
     /// The few steps that a model has learned, 4 if not said; SD-Turbo and SDXL-Turbo: 4 steps of euler_ancestral, trailing, without guidance.
     Turbo,
-    /// Latent consistency models: 4 steps of lcm, trailing, without guidance.
+    /// Latent consistency models: 4 steps of lcm, trailing, without guidance; with 8 where the model is told it.
     Lcm,
     /// SDXL-Lightning: 4 steps of euler, trailing, without guidance.
     Lightning,
@@ -154,7 +157,12 @@ impl Order {
     }
 
     /// The request for a Stable Diffusion checkpoint.
-    pub fn stable_diffusion_request(&self, start: Option<Start>, previews: bool) -> Result<sd::Request, EngineError> {
+    pub fn stable_diffusion_request(
+        &self,
+        model: &Architecture,
+        start: Option<Start>,
+        previews: bool,
+    ) -> Result<sd::Request, EngineError> {
         if self.enlarge.is_some() {
             let message = "pictures of Stable Diffusion checkpoints are not enlarged: give the size";
             return Err(EngineError::field("enlarge", message));
@@ -167,6 +175,7 @@ impl Order {
             PresetName::Standard => plain(Preset::Standard),
             PresetName::Final => plain(Preset::Final),
             PresetName::Turbo => few(SigmaSampler::EulerAncestral),
+            PresetName::Lcm if model.knows_guidance() => (4, LCM_GUIDANCE, SigmaSampler::Lcm, SigmaSchedule::Trailing),
             PresetName::Lcm => few(SigmaSampler::Lcm),
             PresetName::Lightning => few(SigmaSampler::Euler),
         };
@@ -248,7 +257,7 @@ impl Kind {
                 Ok((request.frame(info.config.patch, info.image_size)?.size(), request.steps))
             }
             Self::StableDiffusion(architecture) => {
-                let request = order.stable_diffusion_request(None, false)?;
+                let request = order.stable_diffusion_request(architecture, None, false)?;
                 request.validate()?;
                 Ok((request.size_for(architecture)?, request.steps))
             }
@@ -270,6 +279,8 @@ fn only_stable_diffusion(field: &'static str) -> EngineError {
 
 #[cfg(test)]
 mod tests {
+    use models::unet::{Config, Family};
+
     use super::*;
 
     #[test]
@@ -297,6 +308,15 @@ mod tests {
             assert!(field(text).starts_with(name), "{text}");
         }
         let order = Order { enlarge: Some(2), ..Order::default() };
-        assert!(order.stable_diffusion_request(None, false).unwrap_err().to_string().starts_with("enlarge"));
+        let model = Architecture::published(Family::Sd1, Config::SD1);
+        let error = order.stable_diffusion_request(&model, None, false).unwrap_err();
+        assert!(error.to_string().starts_with("enlarge"));
+        let order = Order { preset: PresetName::Lcm, ..Order::default() };
+        let guidance = |config| {
+            let model = Architecture::published(Family::Sd1, config);
+            order.stable_diffusion_request(&model, None, false).unwrap().guidance
+        };
+        assert_eq!(guidance(Config::SD1), 1.0);
+        assert_eq!(guidance(Config { guidance: Some(256), ..Config::SD1 }), LCM_GUIDANCE);
     }
 }

@@ -86,6 +86,17 @@ fn pictures_agree_with_diffusers() {
     let from = Request { start: Some(start(0.6, false)), ..request() };
     agrees("sd1_image", &draw(&mut pipeline, &from)[0]);
 
+    // Told the guidance, it predicts once: the negative prompt is not read.
+    let guided = folder("sd1_guided");
+    let mut pipeline = self::pipeline(guided.path(), 2);
+    assert!(pipeline.checkpoint().architecture.knows_guidance());
+    agrees("sd1_guided", &draw(&mut pipeline, &request())[0]);
+    let mut short = |guidance, negative: &str| {
+        draw(&mut pipeline, &Request { guidance, negative: negative.into(), steps: 2, ..request() }).remove(0).pixels
+    };
+    assert_eq!(short(7.0, "blurry"), short(7.0, "a blue house"));
+    assert_ne!(short(7.0, ""), short(4.0, ""));
+
     let long = "a red fox, a grey owl, a white hare and a brown bear walk in the deep snow of a dark winter forest, ";
     let velocity =
         Request { prompt: long.repeat(4), guidance_rescale: 0.7, sampler: SigmaSampler::DpmPp2M, ..request() };

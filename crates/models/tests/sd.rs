@@ -245,6 +245,18 @@ fn published_unets_are_detected_and_fit() {
 }
 
 #[test]
+fn a_model_that_is_told_its_guidance_is_detected_and_fits() {
+    let file = file("sd1", DIFFUSERS);
+    let told = ("time_embedding.cond_proj.weight", &[320, 256][..]);
+    let found = || shapes(&file).chain([told]);
+    let config = Config { guidance: Some(256), ..Config::SD1 };
+    assert_eq!(detect(found()).unwrap().config, config);
+    assert!(unet::fit(&config, DIFFUSERS, found()).unwrap().report.is_complete());
+    let report = unet::fit(&Config::SD1, DIFFUSERS, found()).unwrap().report;
+    assert_eq!(report.unused.len(), 1, "{report}");
+}
+
+#[test]
 fn other_files_are_no_unets() {
     assert_eq!(detect(shapes(&file("vae", DIFFUSERS))), Err(DetectError::NoUnet));
     let tiny = file("tiny_sdxl", SINGLE_FILE);

@@ -13,12 +13,12 @@ use crate::report::{Reporter, UsageError, interrupt_token};
 /// Runs the command.
 pub fn run(args: &GenerateArgs, reporter: &Reporter) -> anyhow::Result<()> {
     if args.job.is_stable_diffusion() {
-        let request = args.job.stable_diffusion_request(args.preview.is_some())?;
+        let own = &args.job.stable_diffusion;
+        let checkpoint = Checkpoint::open(Path::new(&args.job.model), own.vae.as_deref())?;
+        let request = args.job.stable_diffusion_request(&checkpoint.architecture, args.preview.is_some())?;
         request.validate()?;
         let options = args.job.run.options()?;
         prepare(args)?;
-        let own = &args.job.stable_diffusion;
-        let checkpoint = Checkpoint::open(Path::new(&args.job.model), own.vae.as_deref())?;
         request.size_for(&checkpoint.architecture)?;
         let mut pipeline = Pipeline::new(checkpoint, own.taesd.as_deref(), &options)?;
         return draw(args, reporter, |on_event, cancel| pipeline.generate(&request, on_event, cancel));

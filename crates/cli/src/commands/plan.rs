@@ -37,10 +37,10 @@ pub fn run(args: &PlanArgs, reporter: &Reporter) -> anyhow::Result<()> {
 
 /// The same for a Stable Diffusion checkpoint.
 fn stable_diffusion(args: &PlanArgs, reporter: &Reporter) -> anyhow::Result<()> {
-    let request = args.job.stable_diffusion_request(false)?;
+    let checkpoint = Checkpoint::open(Path::new(&args.job.model), args.job.stable_diffusion.vae.as_deref())?;
+    let request = args.job.stable_diffusion_request(&checkpoint.architecture, false)?;
     request.validate()?;
     let options = args.job.run.options()?;
-    let checkpoint = Checkpoint::open(Path::new(&args.job.model), args.job.stable_diffusion.vae.as_deref())?;
     let plan = sd::plan(&request, &checkpoint, &options, args.price)?;
     reporter.event("plan", serde_json::to_value(&plan)?);
     let tiled = plan.tile.map_or(String::new(), |side| format!(", tiles of {side}"));

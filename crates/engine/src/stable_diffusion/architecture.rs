@@ -103,6 +103,11 @@ impl Architecture {
         if self.family == Family::Sd2 && noise { self.native_side.min(512) } else { self.native_side }
     }
 
+    /// Whether the U-Net is told the guidance scale: its one prediction is then guided already, without a negative prompt.
+    pub fn knows_guidance(&self) -> bool {
+        self.unet.guidance.is_some()
+    }
+
     /// Whether the U-Net sees a mask and the masked picture.
     pub fn is_inpainting(&self) -> bool {
         self.unet.in_channels == INPAINTING_CHANNELS

@@ -196,11 +196,10 @@ impl Config {
             Value::Null => None,
             _ => Some(self.needed("projection_class_embeddings_input_dim")?),
         };
-        if !self.value["time_cond_proj_dim"].is_null() {
-            return Err(
-                self.wrong("time_cond_proj_dim", "is not supported: take the LCM as weights without it, or its base")
-            );
-        }
+        let guidance = match &self.value["time_cond_proj_dim"] {
+            Value::Null => None,
+            _ => Some(self.needed("time_cond_proj_dim")?),
+        };
         Ok(unet::Config {
             in_channels: self.needed("in_channels")?,
             out_channels: self.needed("out_channels")?,
@@ -211,6 +210,7 @@ impl Config {
             heads,
             context: self.needed("cross_attention_dim")?,
             vector,
+            guidance,
         })
     }
 

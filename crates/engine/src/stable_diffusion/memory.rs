@@ -86,7 +86,8 @@ pub(super) fn work(model: &Architecture, precision: Precision, request: &Request
         _ => request.sampler.evaluation_sigmas(&levels),
     };
     let guidance = request.guidance();
-    let guided = evaluated.iter().filter(|level| guidance.is_guided(flow_time(prediction, **level))).count();
+    let has_sides = |level: f32| guidance.is_guided(flow_time(prediction, level)) && !model.knows_guidance();
+    let guided = evaluated.iter().filter(|level| has_sides(**level)).count();
     let factor = model.vae.factor();
     let (height, width) = (size.height as usize / factor, size.width as usize / factor);
     let weights = bytes(unet::parameters(&model.unet)?);

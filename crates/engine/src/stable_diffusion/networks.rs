@@ -12,6 +12,7 @@ use models::vae;
 use super::Checkpoint;
 use super::prompt::Conditions;
 use super::tiling::{Mosaic, cut, spans};
+use super::vector::guidance_features;
 use crate::{EngineError, Size};
 
 /// Which half of the autoencoder.
@@ -61,25 +62,30 @@ impl Networks {
         Self { cpu, precision, checkpoint, unet: None, planned: None, halves: [None, None] }
     }
 
-    /// The network's output `[h, w, Co]` for each side (prompt first) of one state x `[h, w, Ci]`, already scaled.
+    /// The network's output `[h, w, Co]` for each side (prompt first) of one state x `[h, w, Ci]`, already scaled. `guidance`
+    /// is the scale that networks which know it are told.
     pub(super) fn predict(
         &mut self,
         sides: usize,
         [height, width]: [usize; 2],
         x: &[f32],
         timestep: f32,
+        guidance: f32,
         conditions: &Conditions,
     ) -> Result<Vec<f32>, EngineError> {
         let geometry = unet::Geometry { batch: sides, height, width, context_tokens: conditions.tokens };
-        let has_vector = self.checkpoint.architecture.unet.vector.is_some();
+        let config = self.checkpoint.architecture.unet;
         let executor = self.planned(geometry)?;
         for side in executor.input_mut("x")?.chunks_exact_mut(x.len()) {
             side.copy_from_slice(x);
         }
         executor.input_mut("timestep")?.fill(timestep);
         executor.set_input("context", &conditions.states[..sides].concat())?;
-        if has_vector {
+        if config.vector.is_some() {
             executor.set_input("vector", &conditions.vectors[..sides].concat())?;
+        }
+        if let Some(width) = config.guidance {
+            executor.set_input("guidance", &guidance_features(guidance, width).repeat(sides))?;
         }
         executor.run()?;
         Ok(executor.output("prediction").to_vec())

@@ -284,8 +284,10 @@ impl Pipeline {
         // 2. Prediction, guided.
         let guidance = request.guidance();
         let time = flow_time(*prediction, level);
-        let sides = if guidance.is_guided(time) { 2 } else { 1 };
-        let output = self.networks.predict(sides, shape, &input, timestep, &job.conditions)?;
+        let is_guided = guidance.is_guided(time);
+        let sides = if is_guided && !self.networks.checkpoint.architecture.knows_guidance() { 2 } else { 1 };
+        let told = if is_guided { guidance.scale } else { 1.0 };
+        let output = self.networks.predict(sides, shape, &input, timestep, told, &job.conditions)?;
         let mut denoised = output[..x.len()].to_vec();
         if sides == 2 {
             combine(guidance.scale, &output[x.len()..], &mut denoised);

@@ -1,4 +1,5 @@
-//! The vector of SDXL: pooled text and the sinusoidal features of picture sizes (arXiv 2307.01952, section 2.2).
+//! Sinusoidal features of numbers: the vector of SDXL, pooled text and picture sizes (arXiv 2307.01952, section 2.2), and the
+//! guidance scale of latent consistency models (arXiv 2310.04378, section 4.2).
 
 use models::unet::Family;
 
@@ -32,6 +33,18 @@ pub(super) fn vector(family: Family, pooled: &[f32], size: Size, side: usize, wi
     }
     vector.resize(width, 0.0);
     vector
+}
+
+/// The features `[width]` of a guidance scale, sines first. What counts is how far it is above 1, in thousandths.
+pub(super) fn guidance_features(scale: f32, width: usize) -> Vec<f32> {
+    let half = width / 2;
+    let number = 1000.0 * f64::from(scale - 1.0);
+    // Other than above, the last period is the longest.
+    let angle = |i: usize| number * (-MAX_PERIOD.ln() * i as f64 / (half.max(2) - 1) as f64).exp();
+    let mut features: Vec<f32> = (0..half).map(|i| angle(i).sin() as f32).collect();
+    features.extend((0..half).map(|i| angle(i).cos() as f32));
+    features.resize(width, 0.0);
+    features
 }
 
 #[cfg(test)]

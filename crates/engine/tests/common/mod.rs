@@ -139,6 +139,7 @@ fn sizes(model: &str) -> Sizes {
         heads,
         context,
         vector,
+        guidance: (model == "sd1_guided").then_some(16),
     };
     let text = |width, heads, layers, activation, projection| clip::Config {
         width,

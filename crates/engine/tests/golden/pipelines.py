@@ -115,6 +115,9 @@ EULER = dict(
 MODELS = {
     "sd1": (unet([1, 0], 4, 32), [(TEXT_L, False)], 0.18215, EulerDiscreteScheduler(**EULER)),
     "sd1_inpaint": (unet([1, 0], 4, 32, in_channels=9), [(TEXT_L, False)], 0.18215, EulerDiscreteScheduler(**EULER)),
+    "sd1_guided": (
+        unet([1, 0], 4, 32, time_cond_proj_dim=16), [(TEXT_L, False)], 0.18215, EulerDiscreteScheduler(**EULER)
+    ),
     "sd2": (
         unet([1, 1], [1, 2], 32, use_linear_projection=True),
         [(TEXT_H, False)],
@@ -219,6 +222,8 @@ def main():
             cases["sd1_image"] = lambda: StableDiffusionImg2ImgPipeline(**plain, **no_checker)(
                 image=encoded, strength=0.6, **call_again
             )
+        elif label == "sd1_guided":
+            cases[label] = lambda: StableDiffusionPipeline(**plain, **no_checker)(**call, **size)
         elif label == "sd1_inpaint":
             under = picture * (mask < 128)[..., None] + 127.5 * (mask >= 128)[..., None]
             with torch.no_grad():

@@ -52,6 +52,8 @@ pub struct Config {
     pub context: usize,
     /// Width of an additional vector of conditions (pooled text, picture sizes), if there is one.
     pub vector: Option<usize>,
+    /// Width of the features of the guidance scale, for models that were distilled to know it (arXiv 2310.04378, section 4.2).
+    pub guidance: Option<usize>,
 }
 
 const fn level(multiplier: usize, depth: usize) -> Level {
@@ -73,6 +75,7 @@ impl Config {
         heads: Heads::Count(8),
         context: 768,
         vector: None,
+        guidance: None,
     };
     /// Stable Diffusion 2.x.
     pub const SD2: Self = Self { heads: Heads::Size(64), context: 1024, ..Self::SD1 };
@@ -115,6 +118,7 @@ impl Config {
         size("blocks of a level", self.blocks, 1, 16)?;
         size("width of the text states", self.context, 1, 16384)?;
         size("width of the vector", self.vector.unwrap_or(1), 1, 16384)?;
+        size("features of the guidance", self.guidance.unwrap_or(4), 4, 16384)?;
         let (Heads::Count(unit) | Heads::Size(unit)) = self.heads;
         size("heads", unit, 1, 4096)?;
         size("transformer blocks of the middle", self.middle_depth, 1, 64)?;
@@ -145,6 +149,7 @@ mod tests {
             (Config { heads: Heads::Count(0), ..Config::SD1 }, "heads is 0"),
             (Config { heads: Heads::Size(60), ..Config::SD1 }, "channels of a level is 320"),
             (Config { vector: Some(0), ..Config::SD1 }, "width of the vector is 0"),
+            (Config { guidance: Some(2), ..Config::SD1 }, "features of the guidance is 2"),
             (Config { levels: const { &[level(17, 0)] }, ..Config::SD1 }, "channels of a level, in widths is 17"),
         ];
         for (config, text) in bad {

@@ -2,7 +2,7 @@
 //! `openaimodel.py` and `attention.py`; arXiv 2112.10752, appendix E).
 //!
 //! Inputs: `x [B, h, w, Ci]` the noisy latent, `timestep [B]` of the training schedule (0 to 999), `context [B, T, D]` text
-//! states, and for some models `vector [B, V]`. Output: the prediction `[B, h, w, Co]`, noise or velocity as the model was
+//! states, and for some models `vector [B, V]` and `guidance [B, G]`. Output: the prediction `[B, h, w, Co]`, noise or velocity as the model was
 //! trained. `C` is the channels of a level.
 //!
 //! The vector of SDXL is the pooled text (1,280) and the sinusoidal features (256 each, cosines first) of six numbers: height
@@ -54,6 +54,8 @@ pub struct Outputs {
     pub context: Tensor,
     /// `vector [B, V]`, for models that have one.
     pub vector: Option<Tensor>,
+    /// `guidance [B, G]`: features of the guidance scale, for models that know it.
+    pub guidance: Option<Tensor>,
     /// Prediction `[B, h, w, Co]`.
     pub prediction: Tensor,
 }
@@ -78,9 +80,10 @@ pub fn build(graph: &mut Graph, config: &Config, geometry: Geometry) -> Result<O
     let timestep = graph.input("timestep", &[batch])?;
     let context = graph.input("context", &[batch, context_tokens, config.context])?;
     let vector = config.vector.map(|width| graph.input("vector", &[batch, width])).transpose()?;
-    let conditions = conditions(graph, config, timestep, vector)?;
+    let guidance = config.guidance.map(|width| graph.input("guidance", &[batch, width])).transpose()?;
+    let conditions = conditions(graph, config, timestep, vector, guidance)?;
     let prediction = Network { graph, config, conditions, context }.forward(x)?;
-    Ok(Outputs { x, timestep, context, vector, prediction })
+    Ok(Outputs { x, timestep, context, vector, guidance, prediction })
 }
 
 /// What residual blocks know of time and vector, `[B, 4·width]`; each block begins with the same SiLU, which is done here.
@@ -89,9 +92,14 @@ fn conditions(
     config: &Config,
     timestep: Tensor,
     vector: Option<Tensor>,
+    guidance: Option<Tensor>,
 ) -> Result<Tensor, ShapeError> {
     let width = TIME_WIDTHS * config.width;
-    let features = graph.timestep_embedding(timestep, config.width, MAX_PERIOD)?;
+    let mut features = graph.timestep_embedding(timestep, config.width, MAX_PERIOD)?;
+    if let Some(guidance) = guidance {
+        let guidance = linear(graph, "time_embed.cond_proj", guidance, config.width)?;
+        features = graph.add(features, guidance)?;
+    }
     let mut sum = perceptron(graph, ["time_embed.0", "time_embed.2"], features, width)?;
     if let Some(vector) = vector {
         let label = perceptron(graph, ["label_emb.0.0", "label_emb.0.2"], vector, width)?;

@@ -12,9 +12,10 @@ const ALONE: Place = Place { prefix: "", layout: Layout::Original };
 const DIFFUSERS: Place = Place { prefix: "", layout: Layout::Diffusers };
 
 /// Modules outside the numbered blocks: ours, diffusers'.
-const OUTSIDE: [(&str, &str); 10] = [
+const OUTSIDE: [(&str, &str); 11] = [
     ("time_embed.0.", "time_embedding.linear_1."),
     ("time_embed.2.", "time_embedding.linear_2."),
+    ("time_embed.cond_proj.", "time_embedding.cond_proj."),
     ("label_emb.0.0.", "add_embedding.linear_1."),
     ("label_emb.0.2.", "add_embedding.linear_2."),
     ("input_blocks.0.0.", "conv_in."),
@@ -115,7 +116,7 @@ impl Family {
 pub struct Detected {
     /// Family.
     pub family: Family,
-    /// Sizes, with the input channels of the file.
+    /// Sizes, with the input channels and the guidance features of the file.
     pub config: Config,
     /// Where and under which names.
     pub place: Place,
@@ -155,19 +156,20 @@ pub fn detect<'a>(found: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Re
     };
     let (place, width, in_channels) =
         [SINGLE_FILE, ALONE, DIFFUSERS].into_iter().find_map(stem).ok_or(DetectError::NoUnet)?;
-    let label = match place.layout {
-        Layout::Original => "label_emb.0.0.weight",
-        Layout::Diffusers => "add_embedding.linear_1.weight",
+    let (label, scale) = match place.layout {
+        Layout::Original => ("label_emb.0.0.weight", "time_embed.cond_proj.weight"),
+        Layout::Diffusers => ("add_embedding.linear_1.weight", "time_embedding.cond_proj.weight"),
     };
     // Columns of a matrix.
     let columns = |shape: &&[usize]| shape.get(1).copied();
     let own = || found.iter().filter_map(|(name, shape)| Some((name.strip_prefix(place.prefix)?, shape)));
     let context = own().find(|(name, _)| name.ends_with(".attn2.to_k.weight")).and_then(|(_, shape)| columns(shape));
-    let vector = own().find(|(name, _)| *name == label).and_then(|(_, shape)| columns(shape));
+    let columns_of = |wanted: &str| own().find(|(name, _)| *name == wanted).and_then(|(_, shape)| columns(shape));
+    let (vector, guidance) = (columns_of(label), columns_of(scale));
     let fits = |family: &Family| {
         let config = family.config();
         config.width == width && Some(config.context) == context && config.vector == vector
     };
     let family = Family::ALL.into_iter().find(fits).ok_or(DetectError::Unknown { width, context, vector })?;
-    Ok(Detected { family, config: Config { in_channels, ..family.config() }, place })
+    Ok(Detected { family, config: Config { in_channels, guidance, ..family.config() }, place })
 }

@@ -123,7 +123,7 @@ fn job(
             engine.generate(&request, &mut |event| tell(event, &mut seconds), cancel)?;
         }
         Loaded::StableDiffusion(pipeline) => {
-            let request = draw.order.stable_diffusion_request(start, true)?;
+            let request = draw.order.stable_diffusion_request(&pipeline.checkpoint().architecture, start, true)?;
             pipeline.generate(&request, &mut |event| tell(event, &mut seconds), cancel)?;
         }
     }
@@ -141,7 +141,7 @@ fn load(model: &str, options: &Options) -> Result<Loaded, EngineError> {
 fn plan(model: &str, order: &Order, options: &Options, price: f64) -> Result<serde_json::Value, EngineError> {
     let plan = if model != store::DEFAULT_MODEL && is_checkpoint(Path::new(model)) {
         let checkpoint = Checkpoint::open(Path::new(model), None)?;
-        let request = order.stable_diffusion_request(None, false)?;
+        let request = order.stable_diffusion_request(&checkpoint.architecture, None, false)?;
         serde_json::to_value(sd::plan(&request, &checkpoint, options, price)?)
     } else {
         let request = order.request(None)?;
