@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::stable_diffusion::{self as sd, Architecture, Tile, is_checkpoint};
-use engine::{DEFAULT_STRENGTH, EngineError, Options, Order, PrecisionChoice, PresetName, Request, Size, Start, store};
+use engine::{DEFAULT_STRENGTH, EngineError, Options, Order, PrecisionChoice, PresetName, Request, Size, Start, Variation, store};
 use train::evaluate::SuiteOptions;
 
 /// Develops pictures from noise: generate, plan, train and verify on your own machine.
@@ -118,6 +118,12 @@ pub struct JobArgs {
     /// With --vary: draw only where this picture is white and keep what lies under black.
     #[arg(long, value_name = "IMAGE", requires = "vary")]
     pub mask: Option<PathBuf>,
+    /// Mixes the noise of this seed in, so that a picture changes little by little; picture i uses N + i.
+    #[arg(long, value_name = "N")]
+    pub variation_seed: Option<u64>,
+    /// How much of it, 0 (nothing) to 1 (only it).
+    #[arg(long, value_name = "X", default_value_t = 0.2, allow_negative_numbers = true, requires = "variation_seed")]
+    pub variation_strength: f32,
     /// Steps by name: draft 8, standard 16, final 25; turbo: the few steps that a model has learned (4, or --steps 1 or 2). For
     /// Stable Diffusion models of few steps turbo, lcm, lightning: 4 steps without guidance, and their sampler.
     #[arg(long, value_enum, default_value_t = PresetArg::Final)]
@@ -511,7 +517,7 @@ impl JobArgs {
             prompt: self.prompt.clone(),
             negative: self.negative.clone(),
             seed: self.seed,
-            variation: None,
+            variation: self.variation_seed.map(|seed| Variation { seed, strength: self.variation_strength }),
             count: self.count,
             preset: match self.preset {
                 PresetArg::Draft => PresetName::Draft,

@@ -133,6 +133,25 @@ fn a_picture_is_varied_and_painted_over() {
 }
 
 #[test]
+fn noise_of_another_seed_is_mixed_in() {
+    let room = Room::new();
+    let pixels = |name: &str, more: &[&str]| {
+        let output = room.generate(&[&["a fox", "--seed", "3", "-o", name], more].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        formats::picture::read(&room.path(name)).unwrap().pixels
+    };
+    let plain = pixels("plain.png", &[]);
+    let mixed = |name: &str, strength| pixels(name, &["--variation-seed", "8", "--variation-strength", strength]);
+    let some = mixed("some.png", "0.3");
+    assert_ne!(some, plain);
+    assert_eq!(mixed("none.png", "0"), plain);
+    assert_eq!(mixed("all.png", "1"), pixels("other.png", &["--seed", "8"]));
+    assert!(room.run(&["verify", "some.png", "--model", "model.safetensors"]).status.success());
+    let refusal = room.generate(&["a fox", "-o", "x.png", "--variation-seed", "8", "--variation-strength", "1.5"]);
+    refused(&room, &refusal, 2, "variation");
+}
+
+#[test]
 fn several_pictures_are_those_of_the_following_seeds() {
     let room = Room::new();
     let output = room.generate(&["a cat", "--seed", "5", "--count", "3", "--json", "-o", "cat.png"]);
