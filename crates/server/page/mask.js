@@ -252,8 +252,8 @@ function keys(event) {
 
 function setUp() {
   choices(at("mask-tools"), "radio", "tool", TOOLS.map(([value, title]) => [value, title]), ["brush"]);
-  const [left, middle] = [["pointerdown", press], ["pointermove", drag]];
-  for (const [event, work] of [left, middle, ["pointerup", release], ["pointercancel", release]]) canvas.addEventListener(event, work);
+  const pointer = { pointerdown: press, pointermove: drag, pointerup: release, pointercancel: release };
+  for (const [event, work] of Object.entries(pointer)) canvas.addEventListener(event, work);
   canvas.addEventListener("pointerleave", () => { at("mask-ring").hidden = true; });
   at("mask-undo").addEventListener("click", undo);
   at("mask-redo").addEventListener("click", redo);
