@@ -1,4 +1,4 @@
-//! Where a training step of the default model spends its time: `profile [SIDE] [BATCH] [MICRO_BATCH] [PATCH] [DETAIL]`.
+//! Where a training step of the default model spends its time: `profile_step [SIDE] [BATCH] [MICRO_BATCH] [PATCH] [DETAIL]`.
 
 use engine::Options;
 use models::jit;
