@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::stable_diffusion::{self as sd, Architecture, Tile, is_checkpoint};
-use engine::{DEFAULT_STRENGTH, EngineError, Options, Order, PrecisionChoice, PresetName, Request, Size, Start, Variation, store};
+use engine::{
+    DEFAULT_STRENGTH, EngineError, Options, Order, PrecisionChoice, PresetName, Request, Size, Start, Variation, store,
+};
 use train::evaluate::SuiteOptions;
 
 /// Develops pictures from noise: generate, plan, train and verify on your own machine.
