@@ -14,7 +14,7 @@ use store::{Asset, DEFAULT_PROJECT, Priority, State as JobState};
 use super::fields::Fields;
 use super::given::{Given, Patch};
 use super::hires::Hires;
-use super::{A1111Error, images, names, options};
+use super::{A1111Error, Told, images, names, options};
 use crate::app::{App, Draft, Owner, random_seed};
 use crate::error::ApiError;
 use crate::extract::{JsonBody, parse};
@@ -48,7 +48,7 @@ struct Call {
     hires: Option<Hires>,
     patch: Option<Patch>,
     /// Settings that the text in the pictures says beside its own.
-    told: Vec<(&'static str, String)>,
+    told: Told,
 }
 
 async fn draw(app: &Arc<App>, owner: &Owner, request: Value, from_picture: bool) -> Result<Json<Value>, ApiError> {

@@ -6,6 +6,7 @@ use image::imageops::{self, FilterType};
 use image::{GrayImage, RgbaImage};
 use store::{Asset, DEFAULT_PROJECT};
 
+use super::Told;
 use super::fields::Fields;
 use super::images::{self, Region};
 use crate::app::App;
@@ -29,7 +30,7 @@ pub struct Given {
     /// Where the drawing goes, if only the masked area is drawn.
     pub patch: Option<Patch>,
     /// What the text in the pictures says of all this.
-    pub told: Vec<(&'static str, String)>,
+    pub told: Told,
 }
 
 /// The place of a drawing in a whole picture.
@@ -113,11 +114,7 @@ fn ranged(field: &str, value: u32, most: u32) -> Result<u32, ApiError> {
 }
 
 /// The mask at the size of its picture, blurred: white = draw.
-fn mask(
-    fields: &Fields,
-    (width, height): (u32, u32),
-    told: &mut Vec<(&'static str, String)>,
-) -> Result<Option<GrayImage>, ApiError> {
+fn mask(fields: &Fields, (width, height): (u32, u32), told: &mut Told) -> Result<Option<GrayImage>, ApiError> {
     let blur = fields.mask_blur.or(fields.mask_blur_x).unwrap_or(BLUR);
     if !(0.0..=MAX_BLUR).contains(&blur) {
         return Err(ApiError::field("mask_blur", format!("{blur} is not in 0..={MAX_BLUR}")));

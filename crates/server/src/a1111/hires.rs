@@ -9,7 +9,7 @@ use store::{Asset, DEFAULT_PROJECT, State};
 
 use super::draw::{STRENGTH, strength};
 use super::fields::Fields;
-use super::{images, names};
+use super::{Told, images, names};
 use crate::app::{App, Draft, Owner};
 use crate::error::ApiError;
 use crate::models::KnownModel;
@@ -28,7 +28,7 @@ pub struct Hires {
     size: Size,
     filter: FilterType,
     /// What the text in the pictures says of it.
-    told: Vec<(&'static str, String)>,
+    told: Told,
 }
 
 impl Hires {
@@ -120,12 +120,7 @@ impl Hires {
 }
 
 /// The size to develop at, and how the text says it.
-fn target(
-    model: &KnownModel,
-    fields: &Fields,
-    order: &Order,
-    drawn: Size,
-) -> Result<(Size, Vec<(&'static str, String)>), ApiError> {
+fn target(model: &KnownModel, fields: &Fields, order: &Order, drawn: Size) -> Result<(Size, Told), ApiError> {
     let (x, y) = (fields.hr_resize_x.unwrap_or(0), fields.hr_resize_y.unwrap_or(0));
     let (field, width, height, told) = if x == 0 && y == 0 {
         let scale = fields.hr_scale.unwrap_or(SCALE);

@@ -24,6 +24,9 @@ use axum::routing::{get, post};
 use crate::app::App;
 use crate::error::{ApiError, Shape};
 
+/// What A1111's text says beside the recipe's own: keys and values.
+type Told = Vec<(&'static str, String)>;
+
 /// Longest body, bytes.
 const MAX_BODY: usize = 96 << 20;
 
