@@ -82,8 +82,6 @@ pub struct EnlargerConfig {
     pub crop: usize,
     /// Largest flow time from which the generator draws a small picture again.
     pub max_time: f32,
-    /// Steps in which it does, 1 to 50: with several its pictures have the grain that drawn ones have.
-    pub steps: usize,
     /// Share of small pictures that are left as they are.
     pub plain: f32,
 }
@@ -91,7 +89,7 @@ pub struct EnlargerConfig {
 impl Default for EnlargerConfig {
     fn default() -> Self {
         let sizes = models::enlarger::Config::default();
-        EnlargerConfig { sizes, generator: "default".into(), crop: 64, max_time: 0.4, steps: 3, plain: 0.05 }
+        EnlargerConfig { sizes, generator: "default".into(), crop: 64, max_time: 0.3, plain: 0.2 }
     }
 }
 
@@ -375,9 +373,6 @@ impl TrainConfig {
         if !(0.0..1.0).contains(&enlarger.max_time) || !(0.0..=1.0).contains(&enlarger.plain) {
             let found = format!("{}, {}", enlarger.max_time, enlarger.plain);
             return bad("enlarger.max_time, plain", "0 to 1".into(), found);
-        }
-        if !(1..=50).contains(&enlarger.steps) {
-            return bad("enlarger.steps", "1 to 50".into(), enlarger.steps.to_string());
         }
         Ok(())
     }

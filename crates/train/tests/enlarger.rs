@@ -29,7 +29,7 @@ fn pictures(folder: &Path) {
 fn config(folder: &Path, output: &str) -> TrainConfig {
     let mut config: TrainConfig = toml::from_str(
         "name = 'tiny'\ndata = ''\noutput = ''\nresolution = 128\nbatch = 4\nmicro_batch = 2\npictures = 160\nmirror = 0.5\nprecision = 'f32'
-         [enlarger]\ncrop = 16\nplain = 0.5\nsizes = { width = 16, blocks = 1, coarse_width = 16, coarse_blocks = 1 }
+         [enlarger]\ncrop = 16\nplain = 0.5\nsizes = { width = 16, blocks = 1 }
          [optimiser]\nlearning_rate = 3e-3\nwarmup_steps = 2\ndecay_pictures = 80
          [report]\nlog_steps = 10\nsample_pictures = 0",
     )

@@ -1,8 +1,8 @@
 //! Learning to enlarge: large renders, made small and drawn again by the generator whose pictures are to be enlarged.
 //!
-//! An example's small picture is the mean of every 4 × 4 pixels of a render. Most are then mixed with some noise and drawn again by
-//! the generator in a few steps with their caption: what it gives back has the soft edges, the seams and the grain of its
-//! pictures, in the place of the true ones. The network sees a crop of that and is compared with the same crop of the render.
+//! An example's small picture is the mean of every 4 × 4 pixels of a render. Most are then mixed with a little noise and given
+//! to the generator with their caption: what it gives back has the soft edges and the seams of its pictures, in the place of
+//! the true ones. The network sees a crop of that and is compared with the same crop of the render.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -49,8 +49,6 @@ struct Generator {
     info: ModelInfo,
     executor: Executor,
     states: CaptionStates,
-    /// Steps from a noisy picture to a clean one.
-    steps: usize,
 }
 
 /// One small picture to be drawn again.
@@ -258,7 +256,7 @@ impl Generator {
         let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &parameters, precision)?);
         let encoder = engine::open_text_encoder(cpu, precision)?.0;
         let states = CaptionStates::new(encoder, info.text_tokens, CAPTION_MEMORY);
-        Ok(Self { executor: Executor::new(cpu, graph, packed)?, info, states, steps: network.steps })
+        Ok(Self { executor: Executor::new(cpu, graph, packed)?, info, states })
     }
 
     /// The small pictures `[B, side / 4, side / 4, 4]` of renders `[side, side, 4]`, in about [-1, 1].
@@ -274,7 +272,6 @@ impl Generator {
             shrink(redraw.render, side, redraw.mirrored, x);
             flow::mix(seed, redraw.number, redraw.t, noise_scale, x, z);
         });
-        let steps = self.steps;
         let wanted: Vec<usize> = (0..redraws.len()).filter(|&i| redraws[i].t > 0.0).collect();
         let (tokens, width) = (self.info.text_tokens, self.states.width());
         let mut text = vec![0.0; TOGETHER * tokens * width];
@@ -284,29 +281,19 @@ impl Generator {
             let slot = |i: usize| *group.get(i).unwrap_or(&group[0]);
             let captions: Vec<String> = (0..TOGETHER).map(|i| redraws[slot(i)].caption.clone()).collect();
             self.states.gather(&captions, &mut text, &mut lengths, &mut pooled)?;
+            for (i, z) in self.executor.input_mut("z")?.chunks_exact_mut(picture).enumerate() {
+                z.copy_from_slice(&noisy[slot(i) * picture..][..picture]);
+            }
+            for (i, t) in self.executor.input_mut("t")?.iter_mut().enumerate() {
+                *t = redraws[slot(i)].t;
+            }
             self.executor.set_input("text", &text)?;
             self.executor.set_input("text_lengths", &lengths)?;
             self.executor.set_input("text_pooled", &pooled)?;
-            for step in 0..steps {
-                for (i, z) in self.executor.input_mut("z")?.chunks_exact_mut(picture).enumerate() {
-                    z.copy_from_slice(&noisy[slot(i) * picture..][..picture]);
-                }
-                for (i, t) in self.executor.input_mut("t")?.iter_mut().enumerate() {
-                    *t = redraws[slot(i)].t * (steps - step) as f32 / steps as f32;
-                }
-                self.executor.run()?;
-                let drawn = self.executor.output("x_hat");
-                // Euler's step to the next time; the last one ends at what was predicted.
-                let kept = (steps - step - 1) as f32 / (steps - step) as f32;
-                for (i, &at) in group.iter().enumerate() {
-                    let z = &mut noisy[at * picture..][..picture];
-                    for (z, x_hat) in z.iter_mut().zip(&drawn[i * picture..][..picture]) {
-                        *z = x_hat + kept * (*z - x_hat);
-                    }
-                }
-            }
-            for &at in group {
-                small[at * picture..][..picture].copy_from_slice(&noisy[at * picture..][..picture]);
+            self.executor.run()?;
+            let drawn = self.executor.output("x_hat");
+            for (i, &at) in group.iter().enumerate() {
+                small[at * picture..][..picture].copy_from_slice(&drawn[i * picture..][..picture]);
             }
         }
         Ok(small)
