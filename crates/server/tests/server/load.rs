@@ -38,7 +38,8 @@ fn ten_times_more_than_can_be_drawn() {
         let job = server.wait(id);
         assert_eq!((&job["state"], job["assets"].as_array().map(Vec::len)), (&"done".into(), Some(1)), "{job}");
     }
-    assert_eq!(server.workers(), [worker], "the worker did not live through it");
+    // Plans may have a worker of their own by now.
+    assert!(server.workers().contains(&worker), "the worker did not live through it");
     let after = [memory(server.id()), memory(worker)];
     for (before, after) in before.iter().zip(after) {
         assert!(after < before + GROWTH, "from {before} to {after} bytes");
