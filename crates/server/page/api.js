@@ -51,7 +51,17 @@ export function picture(asset, { width = 0, format = "", download = false } = {}
 /** News of all jobs: dispatches `job`, `progress`, `preview`, `asset` and `done` with the data as `detail`. */
 export const news = new EventTarget();
 
-const tell = (name, detail) => news.dispatchEvent(new CustomEvent(name, { detail }));
+/** Jobs that are over. They stay so: an answer that was on its way when a job ended tells of it as it was before. */
+const over = new Set();
+const OVER = 1000;
+
+function tell(name, detail) {
+  const about = name === "done" || name === "job" ? detail.id : detail.job;
+  if (name === "done") over.add(about);
+  else if (over.has(about) && name !== "asset") return;
+  if (over.size > OVER) over.delete(over.values().next().value);
+  news.dispatchEvent(new CustomEvent(name, { detail }));
+}
 
 /** Tells how a job is now: news may have come before anybody listened, or while there was no connection. */
 export async function catchUp(id) {

@@ -196,6 +196,39 @@ def generate(page):
     look(page, "create")
 
 
+# Answers about single jobs are held back, and what they said is kept.
+LATE = """() => {
+  const usual = window.fetch;
+  window.late = [];
+  window.fetch = async (path, init) => {
+    const answer = await usual(path, init);
+    if (init?.method !== "GET" || !/\\/jobs\\/[^/?]+$/.test(path)) return answer;
+    const { state } = await answer.clone().json();
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    window.late.push(state);
+    return answer;
+  };
+  window.onTime = () => { window.fetch = usual; };
+}"""
+
+
+def late(page):
+    """An answer that says how a job was before it ended, and comes after its end, changes nothing."""
+    runs = page.locator(".run").count()
+    page.evaluate(LATE)
+    page.fill("#count", "1")
+    planned(page, "#generate-plan")
+    page.click("#generate")
+    until(page, "(runs) => document.querySelectorAll('.run').length > runs", arg=runs)
+    page.wait_for_selector(".run:first-child[data-state=done] .tile[data-asset]")
+    until(page, "window.late.length > 0")
+    page.evaluate("window.onTime()")
+    told = page.evaluate("window.late")
+    check(any(state in ("queued", "running") for state in told), f"no answer was late: {told}")
+    page.wait_for_timeout(200)
+    check(page.get_attribute(".run:first-child", "data-state") == "done", f"a job that is over is shown as {told}")
+
+
 def cut_and_wrong(page):
     page.fill("#prompt", "fox and tree and " * 60)
     page.wait_for_selector("#tokens .cut")
@@ -462,9 +495,14 @@ def main():
         weight = sum(len(answer.body()) for answer in page.answers)
         check(50_000 < weight <= MAX_WEIGHT, f"the page has {weight} bytes")
         print(f"page weight: {weight} bytes in {len(page.answers)} files")
-        for step in (generate, cut_and_wrong, cancel, vary, library, paint, quality_and_queue, keyboard, portrait):
+        for step in (generate, late, cut_and_wrong, cancel, vary, library, paint, quality_and_queue, keyboard, portrait):
             begin = time.time()
-            step(page)
+            try:
+                step(page)
+            except Exception:
+                page.screenshot(path=os.path.join(FOLDER, f"{step.__name__}-failed.png"))
+                print(page.evaluate("[...document.querySelectorAll('.run')].map((one) => one.outerHTML.slice(0, 300))"))
+                raise
             print(f"{step.__name__}: {time.time() - begin:.1f} s")
         shifts(page, "light")
         for name, options in (
