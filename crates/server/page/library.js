@@ -4,7 +4,7 @@ import { get, on } from "./api.js";
 import { askText, at, calm, empty, fill, h, toast } from "./dom.js";
 import { addAction } from "./chosen.js";
 import { change, tile } from "./tiles.js";
-import { compare } from "./compare.js";
+import { compare, MOST } from "./compare.js";
 import { projectItems, watch } from "./state.js";
 import { count } from "./words.js";
 
@@ -23,7 +23,7 @@ export function setUp() {
   at("library-more").addEventListener("click", () => search(shown));
   addAction("Favourite", () => true, (assets) => assets.forEach((asset) => change(asset, { favourite: true }).catch(() => {})));
   addAction("Tag", () => true, tagAll);
-  addAction("Compare", (assets) => assets.length === 2, compare);
+  addAction("Compare", (assets) => assets.length >= 2 && assets.length <= MOST, compare);
 }
 
 function query(offset) {

@@ -90,8 +90,8 @@ function show(id, cells, jobs) {
   batch = id;
   const pictures = [...jobs.values()].reduce((sum, job) => sum + job.images, 0);
   const head = h("div", { className: "grid-head" }, h("h2", {}, count(pictures, "picture")),
-    h("button", { type: "button", on: { click: chooseAll } }, "Choose all"),
-    h("button", { type: "button", className: "grid-stop", on: { click: cancelAll } }, "Cancel", h("kbd", {}, "Esc")));
+    h("button", { type: "button", className: "grid-stop", on: { click: cancelAll } }, "Cancel", h("kbd", {}, "Esc")),
+    h("button", { type: "button", on: { click: chooseAll } }, "Choose all"));
   const rows = cells.map((cell) => row(cell, cell.jobs.map((job) => jobs.get(job)).filter(Boolean)));
   const stage = at("grid-stage");
   stage.dataset.list = "grid";

@@ -10,4 +10,5 @@ mod drawing;
 mod load;
 mod overload;
 mod page;
+mod stable_diffusion;
 mod support;
