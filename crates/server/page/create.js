@@ -1,8 +1,9 @@
 // The Create page: words to a job, with what it will take said before it is queued.
 
 import { get, on, post, postOnce, upload, picture, ApiError } from "./api.js";
-import { at, calm, checked, choices, fill, h, showError } from "./dom.js";
+import { at, checked, choices, fill, h, showError } from "./dom.js";
 import { kept, known, model, modelItems, watch } from "./state.js";
+import { planned } from "./plan.js";
 import { projectChoice, projectOf } from "./projects.js";
 import { announce, cancelNewest, showRun } from "./runs.js";
 import { channels, proportion } from "./sizes.js";
@@ -91,30 +92,17 @@ function changed() {
   const { prompt, style, preset, channel, negative, model, project } = Object.fromEntries(new FormData(form));
   kept.set("create", { prompt, style, preset, channel, negative, model, project, count: job.count });
   showTokens(job.prompt, job.model);
-  at("generate-plan").classList.add("old");
   plan(job);
 }
 
 const isStretched = (channel) =>
   model(at("model").value).family === "jit" && channel.includes("|") && proportion(channel.split("|")[1]) !== 1;
 
-let newest = 0;
-const plan = calm(async (job) => {
-  const own = ++newest;
-  const place = at("generate-plan");
-  try {
-    check(job);
-    const found = await post("plan", job);
-    if (own !== newest) return;
-    place.textContent = [`about ${seconds(found.seconds)}`, bytes(found.peak_memory_bytes), money(found.cost, found.currency), found.waiting ? `${count(found.waiting, "job")} waiting` : ""].filter(Boolean).join(" · ");
-    showError(form, null);
-  } catch (error) {
-    if (own !== newest) return;
-    place.textContent = "cannot be drawn like this";
-    showError(form, error);
-  }
-  place.classList.remove("old");
-}, 220);
+const plan = planned(at("generate-plan"), form, async (job) => {
+  check(job);
+  const found = await post("plan", job);
+  return [`about ${seconds(found.seconds)}`, bytes(found.peak_memory_bytes), money(found.cost, found.currency), found.waiting ? `${count(found.waiting, "job")} waiting` : ""].filter(Boolean).join(" · ");
+});
 
 let sending = false;
 /** Queues the job. */

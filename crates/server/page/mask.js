@@ -1,11 +1,12 @@
 // Painting what is to be drawn anew: brush, eraser and rectangles over a picture, then a job that keeps the rest.
 
 import { get, picture, post, postOnce, upload, ApiError } from "./api.js";
-import { at, calm, choices, checked, fill, h, showError } from "./dom.js";
+import { at, choices, checked, fill, h, showError } from "./dom.js";
+import { planned, timeAndCost } from "./plan.js";
 import { showRun } from "./runs.js";
 import { nearest } from "./sizes.js";
 import { model } from "./state.js";
-import { count, money, presets, seconds } from "./words.js";
+import { count, presets } from "./words.js";
 
 const [dialog, form, canvas, board] = ["mask", "mask-form", "mask-canvas", "mask-board"].map(at);
 const TOOLS = [["brush", "Brush", "b"], ["eraser", "Eraser", "e"], ["box", "Rectangle", "r"]];
@@ -200,23 +201,10 @@ function request() {
 function changed() {
   at("mask-strength-value").textContent = Number(at("mask-strength").value).toFixed(2);
   at("mask-label").textContent = `Draw ${count(Number(at("mask-count").value), "picture")} there`;
-  at("mask-plan").classList.add("old");
-  plan(request(), asset);
+  plan(request());
 }
 
-const plan = calm(async (job, of) => {
-  try {
-    const found = await post("plan", job);
-    if (of !== asset) return;
-    at("mask-plan").textContent = `about ${seconds(found.seconds)} · ${money(found.cost, found.currency)}`;
-    showError(form, null);
-  } catch (error) {
-    if (of !== asset) return;
-    at("mask-plan").textContent = "cannot be drawn like this";
-    showError(form, error);
-  }
-  at("mask-plan").classList.remove("old");
-}, 250);
+const plan = planned(at("mask-plan"), form, async (job) => timeAndCost(await post("plan", job)));
 
 let sending = false;
 async function draw() {

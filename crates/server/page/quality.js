@@ -1,10 +1,11 @@
 // What time buys: one prompt and seed, drawn faster and slower, with time against likeness to the slowest.
 
 import { get, on, picture, post } from "./api.js";
-import { at, calm, checked, choices, empty, fill, h, showError } from "./dom.js";
+import { at, checked, choices, empty, fill, h, showError } from "./dom.js";
 import { lines } from "./chart.js";
 import { slot } from "./tiles.js";
 import { known, model, modelItems, watch } from "./state.js";
+import { planned, timeAndCost } from "./plan.js";
 import { projectChoice, projectOf } from "./projects.js";
 import { count, money, presetName, presets, seconds } from "./words.js";
 import * as usage from "./usage.js";
@@ -49,22 +50,19 @@ function jobs() {
     checked(at("quality-steps")).map((name) => ({ ...base, size, ...way(name), sampler: name === "turbo" ? undefined : sampler })));
 }
 
-let newest = 0;
-const changed = calm(async () => {
-  const own = ++newest;
+function changed() {
   const asked = jobs();
   at("quality-label").textContent = asked.length ? `Compare ${count(asked.length, "way")}` : "Choose what to compare";
   at("quality-go").disabled = asked.length === 0;
-  try {
-    const plans = await Promise.all(asked.map((job) => post("plan", job)));
-    if (own !== newest) return;
-    const sum = (name) => plans.reduce((all, plan) => all + plan[name], 0);
-    at("quality-plan").textContent = plans.length ? `about ${seconds(sum("seconds"))} · ${money(sum("cost"), plans[0].currency)}` : "\u00a0";
-    showError(form, null);
-  } catch (error) {
-    if (own === newest) showError(form, error);
-  }
-}, 300);
+  plan(asked);
+}
+
+const plan = planned(at("quality-plan"), form, async (asked) => {
+  if (!asked.length) return "\u00a0";
+  const plans = await Promise.all(asked.map((job) => post("plan", job)));
+  const sum = (name) => plans.reduce((all, plan) => all + plan[name], 0);
+  return timeAndCost({ seconds: sum("seconds"), cost: sum("cost"), currency: plans[0].currency });
+});
 
 async function run() {
   try {

@@ -1,10 +1,11 @@
 // A grid over prompt slots, styles, presets and seeds: counted and priced first, drafts next, the chosen ones finished.
 
 import { get, post, postOnce } from "./api.js";
-import { at, calm, checked, choices, empty, fill, h, showError, toast } from "./dom.js";
+import { at, checked, choices, empty, fill, h, showError, toast } from "./dom.js";
 import { addAction, chosen } from "./chosen.js";
 import { cancel, isDraft } from "./runs.js";
 import { kept, model, modelItems, watch } from "./state.js";
+import { planned, timeAndCost } from "./plan.js";
 import { projectChoice, projectOf } from "./projects.js";
 import { channels } from "./sizes.js";
 import { again, places, slot, tool } from "./tiles.js";
@@ -49,30 +50,18 @@ function request() {
   return { base, styles: checked(at("grid-styles")), presets: checked(at("grid-presets")), seed_count: Number(at("grid-seeds").value) };
 }
 
-let newest = 0;
 function changed() {
   const grid = request();
   const { prompt, model, project } = grid.base;
   kept.set("grid", { prompt, model, project, styles: grid.styles, presets: grid.presets });
-  at("grid-plan").classList.add("old");
   plan(grid);
 }
 
-const plan = calm(async (grid) => {
-  const own = ++newest;
-  try {
-    const found = await post("variations", { ...grid, dry_run: true });
-    if (own !== newest) return;
-    at("grid-label").textContent = `Draw ${count(found.pictures, "picture")}`;
-    at("grid-plan").textContent = `about ${seconds(found.seconds)} · ${money(found.cost, found.currency)}`;
-    showError(form, null);
-  } catch (error) {
-    if (own !== newest) return;
-    at("grid-plan").textContent = "cannot be drawn like this";
-    showError(form, error);
-  }
-  at("grid-plan").classList.remove("old");
-}, 250);
+const plan = planned(at("grid-plan"), form, async (grid) => {
+  const found = await post("variations", { ...grid, dry_run: true });
+  at("grid-label").textContent = `Draw ${count(found.pictures, "picture")}`;
+  return timeAndCost(found);
+});
 
 async function draw() {
   try {

@@ -1,5 +1,8 @@
 //! Everything that a client can be told, in one place; each interface has its own shape for it.
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -92,6 +95,14 @@ impl ApiError {
     /// A field that is missing, wrong or out of its range.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_field", Some(field), message)
+    }
+
+    /// A value that must be in a range, if it is there.
+    pub fn in_range<T: PartialOrd + Display>(field: &str, value: T, range: RangeInclusive<T>) -> Result<T, Self> {
+        match range.contains(&value) {
+            true => Ok(value),
+            false => Err(Self::field(field, format!("{value} is not in {}..={}", range.start(), range.end()))),
+        }
     }
 
     /// A request that makes no sense as a whole.

@@ -161,9 +161,7 @@ async fn planned(app: &Arc<App>, arguments: Value) -> Result<Value, ApiError> {
 }
 
 async fn draw(app: &Arc<App>, owner: &Owner, draft: Draft) -> Result<Value, ApiError> {
-    if draft.order.count > MAX_PICTURES {
-        return Err(ApiError::field("count", format!("{} is not in 1..={MAX_PICTURES}", draft.order.count)));
-    }
+    ApiError::in_range("count", draft.order.count, 1..=MAX_PICTURES)?;
     let (job, pictures) = app.draw(owner, Draft { source: "mcp", ..draft }).await?;
     let mut content = Vec::new();
     let mut told = Vec::new();

@@ -51,13 +51,9 @@ impl Settings {
 
     /// Checks and keeps them.
     pub fn save(&self, store: &Store) -> Result<(), ApiError> {
-        let range = |field: &str, value: f64, high: f64| match (0.0..=high).contains(&value) {
-            true => Ok(()),
-            false => Err(ApiError::field(field, format!("{value} is not in 0..={high}"))),
-        };
-        range("price_per_hour", self.price_per_hour, MAX_PRICE)?;
-        range("price_per_kwh", self.price_per_kwh.unwrap_or(0.0), MAX_PRICE)?;
-        range("watts", self.watts.unwrap_or(0.0), 100_000.0)?;
+        ApiError::in_range("price_per_hour", self.price_per_hour, 0.0..=MAX_PRICE)?;
+        ApiError::in_range("price_per_kwh", self.price_per_kwh.unwrap_or(0.0), 0.0..=MAX_PRICE)?;
+        ApiError::in_range("watts", self.watts.unwrap_or(0.0), 0.0..=100_000.0)?;
         let characters = self.currency.chars().count();
         if !(1..=8).contains(&characters) || self.currency.chars().any(char::is_control) {
             return Err(ApiError::field("currency", "must be 1 to 8 printable characters"));

@@ -177,11 +177,13 @@ pub struct FlowConfig {
     pub min_time: f32,
     /// Share of examples whose caption is dropped, for classifier-free guidance.
     pub caption_drop: f32,
+    /// Weight of the squared error of the jumps where patches meet, beside that of the pixels; 0 for none.
+    pub seams: f32,
 }
 
 impl Default for FlowConfig {
     fn default() -> Self {
-        FlowConfig { logit_mean: -0.8, logit_std: 0.8, uniform: 0.1, min_time: 0.05, caption_drop: 0.1 }
+        FlowConfig { logit_mean: -0.8, logit_std: 0.8, uniform: 0.1, min_time: 0.05, caption_drop: 0.1, seams: 0.0 }
     }
 }
 
@@ -349,6 +351,9 @@ impl TrainConfig {
         if !((0.0..=1.0).contains(&f.uniform) && share(f.caption_drop)) {
             return bad("flow.uniform, caption_drop", "0 to 1", format!("{}, {}", f.uniform, f.caption_drop));
         }
+        if !(0.0..=100.0).contains(&f.seams) {
+            return bad("flow.seams", "0 to 100", f.seams.to_string());
+        }
         if !(self.report.checkpoint_minutes > 0.0 && self.report.log_steps > 0) {
             return bad(
                 "report.checkpoint_minutes, log_steps",
@@ -464,6 +469,7 @@ mod tests {
             ("[optimiser]\nclip = 0.0", "clip"),
             ("[optimiser]\naverages = [0.05, 0.9]", "averages"),
             ("[flow]\nmin_time = 0.0", "min_time"),
+            ("[flow]\nseams = -1.0", "seams"),
             ("mirror = 1.5", "mirror"),
             ("colour = 1", "colour"),
         ] {

@@ -14,7 +14,7 @@ use crate::parameter::{Bias, List};
 use crate::transformer::{EPSILON, linear, linear_bias, norm};
 
 /// Side in pixels of a place of the detail network.
-pub(super) const PLACE: usize = 4;
+pub const PLACE: usize = 4;
 
 /// What the trunk gives.
 pub(super) struct Trunk {

@@ -8,6 +8,7 @@ mod network;
 mod parameters;
 
 pub use config::{Config, ConfigError};
+pub use detail::PLACE as DETAIL_PLACE;
 pub use grow::grow;
 pub use network::{BuildError, Geometry, Outputs, build};
 pub use parameters::{TIME_FEATURES, parameters};

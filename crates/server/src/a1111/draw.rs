@@ -140,9 +140,7 @@ fn call(app: &App, fields: &Fields, from_picture: bool) -> Result<Call, ApiError
     let chosen = names::choose(&model.kind, sampler, fields.scheduler.as_deref())?;
     let (each, times) = (fields.batch_size.unwrap_or(1), fields.n_iter.unwrap_or(1));
     for (field, value) in [("batch_size", each), ("n_iter", times)] {
-        if !(1..=engine::MAX_COUNT).contains(&value) {
-            return Err(ApiError::field(field, format!("{value} is not in 1..={}", engine::MAX_COUNT)));
-        }
+        ApiError::in_range(field, value, 1..=engine::MAX_COUNT)?;
     }
     let is_stable_diffusion = matches!(*model.kind, engine::Kind::StableDiffusion(_));
     let variation = fields

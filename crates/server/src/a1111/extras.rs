@@ -66,9 +66,7 @@ pub async fn batch(State(app): State<Arc<App>>, JsonBody(extras): JsonBody<Extra
     let images = app
         .blocking(move |_| {
             let count = extras.image_list.len();
-            if !(1..=MAX_PICTURES).contains(&count) {
-                return Err(ApiError::field("imageList", format!("{count} is not in 1..={MAX_PICTURES} pictures")));
-            }
+            ApiError::in_range("imageList", count, 1..=MAX_PICTURES)?;
             let mut left = picture::MAX_AREA;
             let one = |image: &Named| extras.enlarged("imageList", &image.data, &mut left);
             extras.image_list.iter().map(one).collect::<Result<Vec<_>, _>>()
@@ -83,9 +81,7 @@ impl Extras {
         let named = |field, name: &Option<String>| images::upscaler(field, name.as_deref().unwrap_or("None"));
         let (first, second) = (named("upscaler_1", &self.upscaler_1)?, named("upscaler_2", &self.upscaler_2)?);
         let share = self.extras_upscaler_2_visibility.unwrap_or(0.0);
-        if !(0.0..=1.0).contains(&share) {
-            return Err(ApiError::field("extras_upscaler_2_visibility", format!("{share} is not in 0..=1")));
-        }
+        ApiError::in_range("extras_upscaler_2_visibility", share, 0.0..=1.0)?;
         let (image, text) = picture::read(field, &images::decoded(field, coded)?)?;
         let (width, height) = self.size(image.dimensions())?;
         *left = left.checked_sub(u64::from(width) * u64::from(height)).ok_or_else(|| {
@@ -115,10 +111,8 @@ impl Extras {
     fn size(&self, (width, height): (u32, u32)) -> Result<(u32, u32), ApiError> {
         let sides = match self.resize_mode.unwrap_or(0) {
             0 => {
-                let scale = self.upscaling_resize.unwrap_or(2.0);
-                if !(1.0..=MAX_SCALE).contains(&scale) {
-                    return Err(ApiError::field("upscaling_resize", format!("{scale} is not in 1..={MAX_SCALE}")));
-                }
+                let scale =
+                    ApiError::in_range("upscaling_resize", self.upscaling_resize.unwrap_or(2.0), 1.0..=MAX_SCALE)?;
                 [width, height].map(|side| ("upscaling_resize", (side as f32 * scale) as u32))
             }
             1 => [
@@ -128,9 +122,7 @@ impl Extras {
             mode => return Err(ApiError::field("resize_mode", format!("{mode} is not 0 or 1"))),
         };
         for (field, side) in sides {
-            if !(1..=picture::MAX_SIDE).contains(&side) {
-                return Err(ApiError::field(field, format!("{side} is not in 1..={}", picture::MAX_SIDE)));
-            }
+            ApiError::in_range(field, side, 1..=picture::MAX_SIDE)?;
         }
         Ok((sides[0].1, sides[1].1))
     }

@@ -48,10 +48,13 @@ impl Given {
         let first = fields.init_images.as_deref().and_then(|images| images.first());
         let first = first.ok_or_else(|| ApiError::not_found("Init image not found"))?;
         let mut image = picture::decode("init_images", &images::decoded("init_images", first)?)?;
-        let mode = ranged("resize_mode", fields.resize_mode.unwrap_or(0), 3)?;
-        let fill = ranged("inpainting_fill", fields.inpainting_fill.unwrap_or(0), 3)?;
-        let padding =
-            ranged("inpaint_full_res_padding", fields.inpaint_full_res_padding.unwrap_or(0), picture::MAX_SIDE)?;
+        let mode = ApiError::in_range("resize_mode", fields.resize_mode.unwrap_or(0), 0..=3)?;
+        let fill = ApiError::in_range("inpainting_fill", fields.inpainting_fill.unwrap_or(0), 0..=3)?;
+        let padding = ApiError::in_range(
+            "inpaint_full_res_padding",
+            fields.inpaint_full_res_padding.unwrap_or(0),
+            0..=picture::MAX_SIDE,
+        )?;
         let asked = asked.map(|size| (size.width, size.height));
         let mut told = Vec::new();
         let mut patch = None;
@@ -106,19 +109,10 @@ impl Patch {
     }
 }
 
-fn ranged(field: &str, value: u32, most: u32) -> Result<u32, ApiError> {
-    match value <= most {
-        true => Ok(value),
-        false => Err(ApiError::field(field, format!("{value} is not in 0..={most}"))),
-    }
-}
-
 /// The mask at the size of its picture, blurred: white = draw.
 fn mask(fields: &Fields, (width, height): (u32, u32), told: &mut Told) -> Result<Option<GrayImage>, ApiError> {
     let blur = fields.mask_blur.or(fields.mask_blur_x).unwrap_or(BLUR);
-    if !(0.0..=MAX_BLUR).contains(&blur) {
-        return Err(ApiError::field("mask_blur", format!("{blur} is not in 0..={MAX_BLUR}")));
-    }
+    ApiError::in_range("mask_blur", blur, 0.0..=MAX_BLUR)?;
     let Some(mask) = fields.mask.as_deref().filter(|mask| !mask.is_empty()) else { return Ok(None) };
     let mut mask = picture::grey(&picture::decode("mask", &images::decoded("mask", mask)?)?);
     if mask.dimensions() != (width, height) {

@@ -123,17 +123,12 @@ impl Hires {
 fn target(model: &KnownModel, fields: &Fields, order: &Order, drawn: Size) -> Result<(Size, Told), ApiError> {
     let (x, y) = (fields.hr_resize_x.unwrap_or(0), fields.hr_resize_y.unwrap_or(0));
     let (field, width, height, told) = if x == 0 && y == 0 {
-        let scale = fields.hr_scale.unwrap_or(SCALE);
-        if !(1.0..=MAX_SCALE).contains(&scale) {
-            return Err(ApiError::field("hr_scale", format!("{scale} is not in 1..={MAX_SCALE}")));
-        }
+        let scale = ApiError::in_range("hr_scale", fields.hr_scale.unwrap_or(SCALE), 1.0..=MAX_SCALE)?;
         let side = |side: u32| (side as f32 * scale) as u32;
         ("hr_scale", side(drawn.width), side(drawn.height), ("Hires upscale", scale.to_string()))
     } else {
         for (field, side) in [("hr_resize_x", x), ("hr_resize_y", y)] {
-            if side > picture::MAX_SIDE {
-                return Err(ApiError::field(field, format!("{side} is not in 0..={}", picture::MAX_SIDE)));
-            }
+            ApiError::in_range(field, side, 0..=picture::MAX_SIDE)?;
         }
         let width = if x > 0 { x } else { (u64::from(y) * u64::from(drawn.width) / u64::from(drawn.height)) as u32 };
         let height = if y > 0 { y } else { (u64::from(x) * u64::from(drawn.height) / u64::from(drawn.width)) as u32 };

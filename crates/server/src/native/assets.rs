@@ -65,9 +65,7 @@ impl AssetQuery {
             Some("all") => None,
             Some(_) => return Err(ApiError::field("kind", "is not image, upload or all")),
         };
-        if self.min_rating.is_some_and(|rating| rating > MAX_RATING) {
-            return Err(ApiError::field("min_rating", format!("is not in 0..={MAX_RATING}")));
-        }
+        ApiError::in_range("min_rating", self.min_rating.unwrap_or(0), 0..=MAX_RATING)?;
         Ok(AssetFilter {
             kind,
             search: self.search.clone(),

@@ -61,9 +61,7 @@ pub async fn file(
     if query.width == Some(0) {
         return Err(ApiError::field("width", "0 is not in 1..=the picture's own width"));
     }
-    if query.quality.is_some_and(|quality| !(1..=100).contains(&quality)) {
-        return Err(ApiError::field("quality", "is not in 1..=100"));
-    }
+    query.quality.map(|quality| ApiError::in_range("quality", quality, 1..=100)).transpose()?;
     let ground = query.background.as_deref().map(|text| picture::colour("background", text)).transpose()?;
     let wanted = Wanted { format: query.format, quality: query.quality, width: query.width, ground };
     let known = headers.get(header::IF_NONE_MATCH).cloned();

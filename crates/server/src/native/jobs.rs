@@ -170,11 +170,7 @@ pub struct JobPage {
 
 /// The number of items of a page.
 pub fn page(limit: Option<u32>) -> Result<u32, ApiError> {
-    let limit = limit.unwrap_or(50);
-    match (1..=MAX_PAGE).contains(&limit) {
-        true => Ok(limit),
-        false => Err(ApiError::field("limit", format!("{limit} is not in 1..={MAX_PAGE}"))),
-    }
+    ApiError::in_range("limit", limit.unwrap_or(50), 1..=MAX_PAGE)
 }
 
 /// List jobs, the newest first.

@@ -63,10 +63,7 @@ pub struct UsageView {
 /// What was used, by project and day, with money.
 #[utoipa::path(get, path = "/api/v1/usage", tag = "usage", params(UsageQuery), responses((status = 200, body = UsageView)))]
 pub async fn show(State(app): State<Arc<App>>, Query(query): Query<UsageQuery>) -> Result<Json<UsageView>, ApiError> {
-    let days = query.days.unwrap_or(30);
-    if !(1..=MAX_DAYS).contains(&days) {
-        return Err(ApiError::field("days", format!("{days} is not in 1..={MAX_DAYS}")));
-    }
+    let days = ApiError::in_range("days", query.days.unwrap_or(30), 1..=MAX_DAYS)?;
     app.blocking(move |app| {
         let settings = app.settings()?;
         let usage = app.store.usage(store::now_ms() - i64::from(days) * 86_400_000)?;

@@ -183,10 +183,7 @@ fn or_none<T>(items: impl Iterator<Item = T>) -> Vec<Option<T>> {
 }
 
 fn seeds(request: &GridRequest) -> Result<Vec<u64>, ApiError> {
-    let count = request.seed_count.unwrap_or(1);
-    if !(1..=MAX_SEEDS as u32).contains(&count) {
-        return Err(ApiError::field("seed_count", format!("{count} is not in 1..={MAX_SEEDS}")));
-    }
+    let count = ApiError::in_range("seed_count", request.seed_count.unwrap_or(1), 1..=MAX_SEEDS as u32)?;
     if request.base.count.is_some() {
         return Err(ApiError::field("base.count", "a grid counts by seeds: give seed_count or seeds"));
     }

@@ -82,19 +82,10 @@ pub struct Checked {
 impl Wish {
     /// Checks the wish; `start` and `mask` are assets. Blocks.
     pub fn check(&self, app: &App, start: Option<String>, mask: Option<String>) -> Result<Checked, ApiError> {
-        let n = self.n.unwrap_or(1);
-        if !(1..=MAX_N).contains(&n) {
-            return Err(ApiError::field("n", format!("{n} is not in 1..={MAX_N}")));
-        }
+        let n = ApiError::in_range("n", self.n.unwrap_or(1), 1..=MAX_N)?;
         let format = self.output_format.unwrap_or_default();
-        let compression = self.output_compression.unwrap_or(100);
-        if compression > 100 {
-            return Err(ApiError::field("output_compression", format!("{compression} is not in 0..=100")));
-        }
-        let partial = self.partial_images.unwrap_or(0);
-        if partial > MAX_PARTIAL {
-            return Err(ApiError::field("partial_images", format!("{partial} is not in 0..={MAX_PARTIAL}")));
-        }
+        let compression = ApiError::in_range("output_compression", self.output_compression.unwrap_or(100), 0..=100)?;
+        let partial = ApiError::in_range("partial_images", self.partial_images.unwrap_or(0), 0..=MAX_PARTIAL)?;
         let (quality, preset) = match self.quality.as_deref() {
             None | Some("auto" | "high" | "hd") => ("high", PresetName::Final),
             Some("medium" | "standard") => ("medium", PresetName::Standard),

@@ -53,6 +53,7 @@ pub const FILES: &[PageFile] = files![
     "library.js",
     "mask.js",
     "noise.js",
+    "plan.js",
     "projects.js",
     "quality.js",
     "queue.js",

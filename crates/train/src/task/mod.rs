@@ -3,6 +3,7 @@
 
 mod enlarge;
 mod picture;
+mod seams;
 mod turbo;
 
 use std::path::Path;

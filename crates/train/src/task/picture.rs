@@ -5,11 +5,12 @@ use std::path::Path;
 use data::{Dataset, Split};
 use engine::ModelInfo;
 use formats::canvas::Canvas;
-use formats::safetensors::{File, Tensor};
-use graph::{Graph, Parameters};
+use formats::safetensors::{self, File};
+use graph::{Graph, Parameters, Tensor};
 use kernels::Cpu;
 use models::jit;
 
+use super::seams::seam_error;
 use super::{Start, Task, seen};
 use crate::captions::CaptionStates;
 use crate::examples::{Batch, Examples};
@@ -55,7 +56,21 @@ impl Task for Drawing {
     }
 
     fn loss_graph(&self, batch: usize) -> Result<Graph, TrainError> {
-        loss_graph(&self.config, batch)
+        let config = &self.config;
+        let (mut graph, parts) = parts(config, batch)?;
+        let mut loss = parts.loss;
+        // The network's own patches, and the places of its detail network.
+        let detail = if config.model.detail_width > 0 { jit::DETAIL_PLACE } else { 0 };
+        for side in [config.model.patch, detail] {
+            if config.flow.seams > 0.0
+                && let Some(error) = seam_error(&mut graph, parts.prediction, parts.x, parts.weight, side)?
+            {
+                let error = graph.scale(error, config.flow.seams)?;
+                loss = graph.add(loss, error)?;
+            }
+        }
+        graph.output("loss", loss)?;
+        Ok(graph)
     }
 
     fn fill(&mut self, cpu: &Cpu, first: u64) -> Result<(), TrainError> {
@@ -81,7 +96,8 @@ impl Task for Drawing {
             text_tokens: self.config.text_tokens,
             pictures_seen: seen,
         };
-        let tensors = parameters.iter().map(|p| Tensor::bf16(p.name.as_str(), &p.shape, p.data.as_slice()));
+        let tensors =
+            parameters.iter().map(|p| safetensors::Tensor::bf16(p.name.as_str(), &p.shape, p.data.as_slice()));
         formats::safetensors::write(path, tensors, &info.to_metadata())?;
         Ok(())
     }
@@ -91,17 +107,31 @@ impl Task for Drawing {
     }
 }
 
-/// The network and its loss for `batch` pictures.
+/// Tensors of a network that learns to draw.
+struct Parts {
+    prediction: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    /// Squared error of the velocity.
+    loss: Tensor,
+}
+
+/// The network for `batch` pictures and the squared error of its velocity.
 pub(crate) fn loss_graph(config: &TrainConfig, batch: usize) -> Result<Graph, TrainError> {
+    let (mut graph, parts) = parts(config, batch)?;
+    graph.output("loss", parts.loss)?;
+    Ok(graph)
+}
+
+fn parts(config: &TrainConfig, batch: usize) -> Result<(Graph, Parts), TrainError> {
     let mut graph = Graph::new();
     let side = config.resolution;
     let geometry = jit::Geometry { batch, height: side, width: side, text_tokens: config.text_tokens };
-    let network = jit::build(&mut graph, &config.model, geometry)?;
+    let prediction = jit::build(&mut graph, &config.model, geometry)?.prediction;
     let x = graph.input("x", &[batch, side, side, config.model.channels])?;
     let weight = graph.input("weight", &[batch])?;
-    let (loss, _) = graph.weighted_squared_error(network.prediction, x, weight)?;
-    graph.output("loss", loss)?;
-    Ok(graph)
+    let (loss, _) = graph.weighted_squared_error(prediction, x, weight)?;
+    Ok((graph, Parts { prediction, x, weight, loss }))
 }
 
 /// Parameters of `network` from a model file: its own, or grown from those of a smaller network.
