@@ -100,12 +100,13 @@ pub struct JobArgs {
     /// Options that only Stable Diffusion checkpoints know.
     #[command(flatten)]
     pub stable_diffusion: StableDiffusionArgs,
-    /// Size in pixels, such as 512x512; Stable Diffusion: multiples of 8 up to 4096 [default: 4 times what the
-    /// model draws, 512x512 for the built-in one; Stable Diffusion: the model's].
+    /// Size in pixels, such as 1080x1350, sides 32 to 2048: the model's square is fitted into it, with nothing beside it;
+    /// Stable Diffusion: multiples of 8 up to 4096 [default: 4 times what the model draws, 512x512 for the built-in one;
+    /// Stable Diffusion: the model's].
     #[arg(long, value_name = "WxH")]
     pub size: Option<Size>,
-    /// How many times larger than drawn the picture becomes: 1, 2 or 4 [default: as often as --size is larger than what the
-    /// model draws]; not for Stable Diffusion.
+    /// How many times larger than drawn the picture becomes: 1, 2 or 4. The network then draws the whole shape of --size
+    /// [default: what --size needs]; not for Stable Diffusion.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub enlarge: Option<u32>,
     /// Number of pictures, 1 to 64.

@@ -191,7 +191,8 @@ fn wrong_usage_is_named_and_has_code_2() {
     let long = "x".repeat(100 * 1024);
     for (args, words) in [
         (&[][..], "PROMPT"),
-        (&["a", "--size", "100x100"], "size"),
+        (&["a", "--size", "100x100", "--enlarge", "1"], "size"),
+        (&["a", "--size", "2049x100"], "size"),
         (&["a", "--size", "0x0"], "size"),
         (&["a", "--size", "4096x4096"], "size"),
         (&["a", "--size", "wide"], "size"),

@@ -20,7 +20,7 @@ use crate::options::{Options, PrecisionChoice};
 use crate::recipe::{PictureRecipe, RECIPE_VERSION, Recipe};
 use crate::request::Frame;
 use crate::start::Fitted;
-use crate::{EngineError, Enlarger, Request, Size, Variation};
+use crate::{EngineError, Enlarger, Request, Size, Variation, pixels};
 
 /// Planned graphs kept for the next request.
 const KEPT_EXECUTORS: usize = 4;
@@ -196,13 +196,16 @@ impl Engine {
             conditions,
             times: request.times(turbo),
             turbo,
-            start: request.start.as_ref().map(|s| s.fit(size)),
+            start: request.start.as_ref().map(|start| start.within(frame).fit(size)),
         };
         // What is kept of a picture keeps its own bytes at the size of the result.
-        let whole = request.start.as_ref().filter(|_| frame.enlarge > 1).map(|start| start.fit(frame.size()));
+        let place = frame.place().2;
+        let other = request.start.as_ref().filter(|_| place != size);
+        let large = other.map(|start| start.within(frame).fit(place));
+        let ground = request.start.as_ref().filter(|_| frame.is_contained()).map(|start| start.fit(frame.size));
 
         let steps = job.times.len() as u32 - 1;
-        on_event(Event::Started { images: request.count, steps, size: frame.size(), prompt_cut });
+        on_event(Event::Started { images: request.count, steps, size: frame.size, prompt_cut });
         let mut images = Vec::with_capacity(request.count as usize);
         let together = pictures_together(&self.info.config, size, request.count);
         for first in (0..request.count as usize).step_by(together) {
@@ -214,14 +217,21 @@ impl Engine {
                 if !values.iter().all(|value| value.is_finite()) {
                     return Err(EngineError::NotANumber { seed });
                 }
-                let mut pixels = match frame.enlarge {
-                    1 => crate::pixels::to_pixels(values),
-                    times => crate::pixels::to_pixels(&self.enlarged(size, times, values)?),
+                let values = match frame.enlarge {
+                    1 => values.to_vec(),
+                    times => self.enlarged(size, times, values)?,
                 };
-                if let Some(start) = whole.as_ref().or(job.start.as_ref()) {
+                let mut pixels = pixels::to_pixels(&pixels::scaled(values, frame.enlarged(), place));
+                if let Some(start) = large.as_ref().or(job.start.as_ref()) {
                     start.restore(&mut pixels);
                 }
-                let image = Image { size: frame.size(), pixels, recipe: self.recipe(&job, index) };
+                if frame.is_contained() {
+                    pixels = match &ground {
+                        Some(ground) => ground.around(frame, &pixels),
+                        None => pixels::paste(vec![0; 4 * frame.size.pixels()], frame, &pixels),
+                    };
+                }
+                let image = Image { size: frame.size, pixels, recipe: self.recipe(&job, index) };
                 on_event(Event::Image { index, image: &image });
                 images.push(image);
             }
@@ -237,7 +247,7 @@ impl Engine {
         }
         let (enlarger, _) = self.enlarger.as_mut().expect("opened above");
         let values = enlarger.enlarge(size, values)?;
-        Ok(if times == 2 { crate::pixels::halve(Enlarger::enlarged(size), &values) } else { values })
+        Ok(if times == 2 { pixels::halve(Enlarger::enlarged(size), &values) } else { values })
     }
 
     /// Tokens of the prompt and of the negative prompt, markers included, padded to the longer.
@@ -405,8 +415,9 @@ impl Engine {
             guidance_interval: request.guidance_interval,
             sampler: request.sampler,
             schedule: request.schedule,
-            size: job.frame.size(),
+            size: job.frame.size,
             enlarge: job.frame.enlarge,
+            contained: job.frame.is_contained(),
             turbo: job.turbo,
             enlarger_sha256: self.enlarger.as_ref().filter(|_| job.frame.enlarge > 1).map(|(_, sha256)| sha256.clone()),
             start: job.start.as_ref().map(Fitted::origin),

@@ -254,7 +254,7 @@ impl Kind {
                     EngineError::Field { field: "turbo", message } => EngineError::field("preset", message),
                     error => error,
                 })?;
-                Ok((request.frame(info.config.patch, info.image_size)?.size(), request.steps))
+                Ok((request.frame(info.config.patch, info.image_size)?.size, request.steps))
             }
             Self::StableDiffusion(architecture) => {
                 let request = order.stable_diffusion_request(architecture, None, false)?;

@@ -1,6 +1,9 @@
 //! From the network's values to pixels.
 
+use image::{ImageBuffer, Rgba, imageops};
+
 use crate::Size;
+use crate::request::Frame;
 
 /// A network that was trained on pictures which are mostly quite transparent or quite opaque comes within about this
 /// much of either (of 255). Left alone, the first shows as dots around a subject and the second as a ground that shines
@@ -32,6 +35,30 @@ pub(crate) fn halve(size: Size, values: &[f32]) -> Vec<f32> {
         .collect()
 }
 
+/// Premultiplied values of a picture of size `from`, `[H, W, 4]`, at size `to` (Catmull-Rom).
+pub(crate) fn scaled(values: Vec<f32>, from: Size, to: Size) -> Vec<f32> {
+    if from == to {
+        return values;
+    }
+    // Pictures in f32 are in [0, 1] there; the filter may leave that range at edges and is clamped.
+    let values = values.into_iter().map(|x| x.mul_add(0.5, 0.5)).collect();
+    let picture: ImageBuffer<Rgba<f32>, Vec<f32>> =
+        ImageBuffer::from_raw(from.width, from.height, values).expect("four values a pixel");
+    let picture = imageops::resize(&picture, to.width, to.height, imageops::FilterType::CatmullRom);
+    picture.into_raw().into_iter().map(|x| x.mul_add(2.0, -1.0)).collect()
+}
+
+/// Pixels of what was drawn, `[h, w, 4]`, in their place in a picture `[H, W, 4]`.
+pub(crate) fn paste(mut picture: Vec<u8>, frame: Frame, pixels: &[u8]) -> Vec<u8> {
+    let (left, top, Size { width, height }) = frame.place();
+    let (row, part) = (4 * frame.size.width as usize, 4 * width as usize);
+    let rows = picture.chunks_exact_mut(row).skip(top as usize).take(height as usize);
+    for (row, pixels) in rows.zip(pixels.chunks_exact(part)) {
+        row[4 * left as usize..][..part].copy_from_slice(pixels);
+    }
+    picture
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +68,20 @@ mod tests {
         // 4 × 2 pixels, each with its number in all channels.
         let values: Vec<f32> = (0..8).flat_map(|i| [i as f32; 4]).collect();
         assert_eq!(halve(Size { width: 4, height: 2 }, &values), [[2.5; 4], [4.5; 4]].concat());
+    }
+
+    #[test]
+    fn what_is_drawn_comes_into_the_middle() {
+        let frame = Frame { drawn: Size::square(4), enlarge: 1, size: Size { width: 2, height: 5 } };
+        let values = scaled(vec![0.5; 4 * 16], frame.drawn, frame.place().2);
+        assert_eq!(values, [0.5; 4 * 4]);
+        let whole = paste(vec![0; 40], frame, &[7; 16]);
+        assert_eq!(whole, [vec![0; 8], vec![7; 16], vec![0; 16]].concat());
+        // Edges do not ring beyond the range.
+        let edge: Vec<f32> = (0..64).map(|i| if i % 16 < 8 { -1.0 } else { 1.0 }).collect();
+        let large = scaled(edge, Size::square(4), Size::square(9));
+        assert!(large.len() == 4 * 81 && large.iter().all(|x| x.abs() <= 1.0));
+        assert!(large[0] < -0.999 && large[4 * 8] > 0.999);
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub struct Plan {
     pub measured_now: bool,
 }
 
+/// What scaling to a picture of another size takes for each of its pixels.
+const FIT_SECONDS_PER_PIXEL: f64 = 6e-8;
+
 /// Predicts a request. Measures the machine first if it was not measured with this model before, or
 /// if `fresh`.
 pub fn plan(
@@ -68,7 +71,7 @@ pub fn plan(
         flops: job.flops,
         evaluations: job.evaluations,
         images: request.count,
-        size: frame.size(),
+        size: frame.size,
         cost: (job.seconds + load_seconds) / 3600.0 * price_per_hour,
         price_per_hour,
         isa: isa.to_string(),
@@ -146,6 +149,12 @@ fn price(request: &Request, model: &Model, frame: Frame, tokens: usize, rates: &
         job.evaluations += count;
         // The graph's memory, its picture in f32 and the pixels of every picture.
         job.bytes += cost.arena_bytes + 2 * 16 * enlarged + 4 * enlarged * count as u64;
+    }
+    if frame.is_contained() {
+        let (pixels, place) = (frame.size.pixels() as u64, frame.place().2.pixels() as u64);
+        job.seconds +=
+            (rates.png_seconds_per_pixel * pixels as f64 + FIT_SECONDS_PER_PIXEL * place as f64) * count as f64;
+        job.bytes += 2 * 16 * place + 4 * pixels * count as u64;
     }
     Ok(job)
 }

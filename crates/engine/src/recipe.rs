@@ -42,6 +42,9 @@ pub struct Recipe {
     /// How many times wider and higher than drawn the picture is.
     #[serde(default = "once")]
     pub enlarge: u32,
+    /// Whether what was drawn and enlarged was fitted into a picture of another size.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub contained: bool,
     /// SHA-256 of the enlarger's file, if it was enlarged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enlarger_sha256: Option<String>,
@@ -94,7 +97,7 @@ impl Recipe {
             sampler: self.sampler,
             schedule: self.schedule,
             size: Some(self.size),
-            enlarge: Some(self.enlarge),
+            enlarge: (!self.contained).then_some(self.enlarge),
             count: 1,
             start: None,
             turbo: Some(self.turbo),
@@ -165,6 +168,7 @@ mod tests {
             schedule: Schedule::Shifted(1.7),
             size: Size { width: 128, height: 64 },
             enlarge: 1,
+            contained: false,
             enlarger_sha256: None,
             turbo: false,
             start: None,

@@ -22,6 +22,8 @@ pub const TURBO_STEPS: [u32; 3] = [1, 2, 4];
 pub const MIN_SIDE: u32 = 32;
 /// Largest side in pixels of what the network draws; enlarged pictures are up to four times as large.
 pub const MAX_SIDE: u32 = 256;
+/// Largest side in pixels of a picture that what was drawn is fitted into.
+pub const MAX_CANVAS_SIDE: u32 = 2048;
 
 /// Width and height in pixels, written `WxH`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,11 @@ impl Size {
     /// A square.
     pub fn square(side: u32) -> Self {
         Self { width: side, height: side }
+    }
+
+    /// Number of pixels.
+    pub fn pixels(self) -> usize {
+        self.width as usize * self.height as usize
     }
 }
 
@@ -82,14 +89,35 @@ impl From<Size> for String {
 pub struct Frame {
     /// Size that the network draws.
     pub drawn: Size,
-    /// How many times wider and higher the picture is: 1, 2 or 4.
+    /// How many times wider and higher the enlarger makes that: 1, 2 or 4.
     pub enlarge: u32,
+    /// Size of the finished picture.
+    pub size: Size,
 }
 
 impl Frame {
-    /// Size of the finished picture.
-    pub fn size(self) -> Size {
-        Size { width: self.enlarge * self.drawn.width, height: self.enlarge * self.drawn.height }
+    /// What is drawn and enlarged is the picture.
+    fn whole(drawn: Size, enlarge: u32) -> Self {
+        Self { drawn, enlarge, size: Size { width: enlarge * drawn.width, height: enlarge * drawn.height } }
+    }
+
+    /// Size of what is drawn once it is enlarged.
+    pub fn enlarged(self) -> Size {
+        Self::whole(self.drawn, self.enlarge).size
+    }
+
+    /// Whether what is drawn is scaled into the middle of a picture of another size.
+    pub fn is_contained(self) -> bool {
+        self.size != self.enlarged()
+    }
+
+    /// The place of what is drawn in the picture, from the upper left: the largest square in its middle, if it is contained.
+    pub fn place(self) -> (u32, u32, Size) {
+        if !self.is_contained() {
+            return (0, 0, self.size);
+        }
+        let side = self.size.width.min(self.size.height);
+        ((self.size.width - side) / 2, (self.size.height - side) / 2, Size::square(side))
     }
 }
 
@@ -152,11 +180,13 @@ pub struct Request {
     pub sampler: Sampler,
     /// Which times are visited.
     pub schedule: Schedule,
-    /// Picture size. Default: the size of the picture to start from if the model can draw it, else what `enlarge`, by itself
-    /// four, makes of the size the model was trained for.
+    /// Picture size. Squares up to the size that the model was trained for, and twice and four times that, are drawn as they are.
+    /// Into every other size with sides in 32..=2048 the model's own square is fitted: scaled to the shorter side, in the middle,
+    /// with nothing, or what the picture to start from has there, beside it. Default: the size of the picture to start from if that
+    /// can be drawn and has nothing beside its square, else four times the size that the model was trained for.
     pub size: Option<Size>,
-    /// How many times wider and higher than drawn the picture becomes: 1, 2 or 4. Default: as often as it is larger than the
-    /// model's size. What is drawn has sides that are multiples of the model's patch in 32..=256.
+    /// How many times wider and higher than drawn the picture becomes: 1, 2 or 4. Then the network draws the whole picture in its
+    /// shape, with sides that are multiples of the model's patch in 32..=256. Default: what the size needs.
     pub enlarge: Option<u32>,
     /// Number of pictures, 1..=64.
     pub count: u32,
@@ -222,19 +252,34 @@ impl Request {
 
     /// What is drawn, and how it is enlarged, by a model with this patch and native side.
     pub fn frame(&self, patch: usize, native: u32) -> Result<Frame, EngineError> {
-        let own = self.start.as_ref().map(Start::size);
-        let own = own.filter(|&size| self.frame_of(size, patch, native).is_ok());
+        if self.size.is_none()
+            && let Some(start) = &self.start
+            && let Ok(frame) = self.frame_of(start.size(), patch, native)
+            && start.is_empty_beside(frame)
+        {
+            return Ok(frame);
+        }
         let enlarge = self.enlarge.unwrap_or(if built_in::enlarger().is_some() { 4 } else { 1 });
-        self.frame_of(self.size.or(own).unwrap_or(Size::square(native.saturating_mul(enlarge))), patch, native)
+        self.frame_of(self.size.unwrap_or(Size::square(native.saturating_mul(enlarge))), patch, native)
     }
 
     fn frame_of(&self, size: Size, patch: usize, native: u32) -> Result<Frame, EngineError> {
-        let by_size = match size.width.max(size.height).div_ceil(native) {
+        let side = size.width.min(size.height);
+        let by_size = match side.div_ceil(native) {
+            _ if built_in::enlarger().is_none() => 1,
             0..=1 => 1,
             2 => 2,
             _ => 4,
         };
-        let enlarge = self.enlarge.unwrap_or(if built_in::enlarger().is_some() { by_size } else { 1 });
+        let is_own = size.width == size.height
+            && (side == by_size * native || (side < native && (side as usize).is_multiple_of(patch)));
+        if self.enlarge.is_none() && !is_own {
+            for side in [size.width, size.height] {
+                range("size", side, MIN_SIDE, MAX_CANVAS_SIDE)?;
+            }
+            return Ok(Frame { drawn: Size::square(native), enlarge: by_size, size });
+        }
+        let enlarge = self.enlarge.unwrap_or(by_size);
         for side in [size.width, size.height] {
             range("size", side, MIN_SIDE * enlarge, MAX_SIDE * enlarge)?;
             let of = patch * enlarge as usize;
@@ -245,7 +290,7 @@ impl Request {
                 return Err(EngineError::field("size", message));
             }
         }
-        Ok(Frame { drawn: Size { width: size.width / enlarge, height: size.height / enlarge }, enlarge })
+        Ok(Frame::whole(Size { width: size.width / enlarge, height: size.height / enlarge }, enlarge))
     }
 
     /// Whether the model of `info` draws this in the few steps that it has learned to take.
@@ -411,11 +456,11 @@ mod tests {
             let size = |s| Request { size: Some(s), enlarge, ..Request::default() }.frame(16, 128);
             text.parse::<Size>().and_then(size)
         };
-        let plain = |width, height| Frame { drawn: Size { width, height }, enlarge: 1 };
-        assert_eq!(frame("128x64", None).unwrap(), plain(128, 64));
+        let plain = |width, height| Frame::whole(Size { width, height }, 1);
+        assert_eq!(frame("128x64", Some(1)).unwrap(), plain(128, 64));
         assert_eq!(frame("64", Some(1)).unwrap(), plain(64, 64));
         assert_eq!(frame("256", Some(1)).unwrap(), plain(256, 256));
-        assert_eq!(frame("256", Some(4)).unwrap(), Frame { drawn: Size::square(64), enlarge: 4 });
+        assert_eq!(frame("256", Some(4)).unwrap(), Frame::whole(Size::square(64), 4));
         let native = Request { enlarge: Some(1), ..Request::default() };
         assert_eq!(native.frame(16, 128).unwrap(), plain(128, 128));
         for bad in
@@ -423,14 +468,31 @@ mod tests {
         {
             assert!(frame(bad, Some(1)).unwrap_err().to_string().starts_with("size"), "{bad}");
         }
+        assert_eq!(frame("64", None).unwrap(), plain(64, 64));
+        assert_eq!(frame("128", None).unwrap(), plain(128, 128));
+        for bad in ["31x64", "64x31", "2049x64", "64x2049"] {
+            assert!(frame(bad, None).unwrap_err().to_string().starts_with("size"), "{bad}");
+        }
+        // The model's own square in a picture of another size.
+        for (text, place, enlarge) in [
+            ("128x64", (32, 0, 64), 1),
+            ("100", (0, 0, 100), 1),
+            ("384x640", (0, 128, 384), 4),
+            ("1080x1351", (0, 135, 1080), 4),
+            ("2048x250", (899, 0, 250), 2),
+            ("1024", (0, 0, 1024), 4),
+        ] {
+            let found = frame(text, None).unwrap();
+            let enlarge = if built_in::enlarger().is_some() { enlarge } else { 1 };
+            assert_eq!(found, Frame { drawn: Size::square(128), enlarge, size: text.parse().unwrap() });
+            assert!(found.is_contained());
+            assert_eq!(found.place(), (place.0, place.1, Size::square(place.2)));
+        }
         if built_in::enlarger().is_some() {
-            for (text, drawn, enlarge) in [("256", (128, 128), 2), ("512x256", (128, 64), 4), ("1024", (256, 256), 4)] {
-                let frame = frame(text, None).unwrap();
-                assert_eq!((frame.drawn.width, frame.drawn.height, frame.enlarge), (drawn.0, drawn.1, enlarge));
-                assert_eq!(frame.size(), text.parse().unwrap());
-            }
-            assert_eq!(Request::default().frame(16, 128).unwrap().size(), Size::square(512));
-            let message = frame("520", None).unwrap_err().to_string();
+            assert_eq!(frame("256", None).unwrap(), Frame::whole(Size::square(128), 2));
+            assert_eq!(frame("512", None).unwrap(), Frame::whole(Size::square(128), 4));
+            assert_eq!(Request::default().frame(16, 128).unwrap().size, Size::square(512));
+            let message = frame("520", Some(4)).unwrap_err().to_string();
             assert!(message.contains("multiples of 64"), "{message}");
         }
     }

@@ -12,6 +12,7 @@ use formats::picture::premultiply;
 use image::{GrayImage, RgbaImage, imageops};
 use serde::{Deserialize, Serialize};
 
+use crate::request::Frame;
 use crate::{EngineError, Size};
 
 /// Sides of a starting picture above this are refused.
@@ -76,6 +77,29 @@ impl Start {
         Size { width: self.picture.width(), height: self.picture.height() }
     }
 
+    /// What of the picture lies where a frame has what is drawn.
+    pub(crate) fn within(&self, frame: Frame) -> Self {
+        if !frame.is_contained() {
+            return self.clone();
+        }
+        let whole = self.fit(frame.size);
+        let (left, top, Size { width, height }) = frame.place();
+        let cut = |pixels: Vec<u8>| RgbaImage::from_raw(frame.size.width, frame.size.height, pixels).expect("its size");
+        let picture = imageops::crop_imm(&cut(whole.picture), left, top, width, height).to_image();
+        let mask = whole.mask.map(|mask| {
+            let mask = GrayImage::from_raw(frame.size.width, frame.size.height, mask).expect("its size");
+            imageops::crop_imm(&mask, left, top, width, height).to_image()
+        });
+        Self { picture, mask, strength: self.strength }
+    }
+
+    /// Whether a picture of the frame's size has nothing but transparent pixels beside what is drawn.
+    pub(crate) fn is_empty_beside(&self, frame: Frame) -> bool {
+        let (left, top, Size { width, height }) = frame.place();
+        let beside = |x: u32, y: u32| !(left..left + width).contains(&x) || !(top..top + height).contains(&y);
+        self.picture.enumerate_pixels().all(|(x, y, pixel)| pixel[3] == 0 || !beside(x, y))
+    }
+
     /// The whole picture at `size`, centred on a transparent ground that is kept.
     pub(crate) fn fit(&self, size: Size) -> Fitted {
         let picture = match self.size() == size {
@@ -130,6 +154,11 @@ impl Fitted {
         for (z, x) in noise.iter_mut().zip(&self.values) {
             *z = (1.0 - t) * x + t * *z;
         }
+    }
+
+    /// `pixels` of what was drawn, in their place in the picture.
+    pub(crate) fn around(&self, frame: Frame, pixels: &[u8]) -> Vec<u8> {
+        crate::pixels::paste(self.picture.clone(), frame, pixels)
     }
 
     /// Puts the picture where it is kept into a prediction `[H, W, 4]`.
@@ -230,6 +259,21 @@ mod tests {
         assert_eq!(fitted.picture[..16 * 4 * 4], [0; 16 * 4 * 4]);
         assert_eq!(fitted.picture[(5 * 16 + 3) * 4 + 3], 255);
         assert!(mask[..4 * 16].iter().all(|&m| m == 0) && mask[5 * 16 + 15] == 255);
+    }
+
+    #[test]
+    fn what_a_frame_contains_is_cut_out_and_goes_back() {
+        let start = start(32, 16);
+        let frame = Frame { drawn: Size::square(8), enlarge: 1, size: Size { width: 32, height: 16 } };
+        let inner = start.within(frame);
+        assert_eq!((inner.size(), inner.strength), (Size::square(16), 0.5));
+        assert_eq!(inner.picture.get_pixel(0, 3), start.picture.get_pixel(8, 3));
+        assert_eq!(inner.mask.as_ref().unwrap().get_pixel(7, 0)[0], 0);
+        assert_eq!(inner.mask.as_ref().unwrap().get_pixel(8, 0)[0], 255);
+        assert_eq!(start.fit(frame.size).around(frame, inner.picture.as_raw()), *start.picture.as_raw());
+        assert!(!start.is_empty_beside(frame));
+        let square = Frame { size: Size::square(8), ..frame };
+        assert!(start.is_empty_beside(Frame { drawn: frame.size, ..frame }) && !square.is_contained());
     }
 
     #[test]

@@ -8,7 +8,8 @@ use simd::Isa;
 use crate::event::{CancelToken, Event};
 use crate::options::Options;
 use crate::recipe::Recipe;
-use crate::{Engine, EngineError, Model, Origin, Request, Size, Start, store};
+use crate::start::Fitted;
+use crate::{Engine, EngineError, Model, Origin, Request, Start, store};
 
 /// The outcome of running a picture's recipe again.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,9 +74,9 @@ pub fn verify(
     if engine.text_encoder_sha256() != recipe.text_encoder_sha256 {
         return Err(wrong(format!("made with another text encoder, by version {}", recipe.version)));
     }
-    let times = recipe.enlarge.max(1);
-    let drawn = Size { width: recipe.size.width / times, height: recipe.size.height / times };
-    let start = started_from(recipe.start.as_ref(), drawn, start).map_err(wrong)?;
+    let frame = recipe.request().frame(model.info.config.patch, model.info.image_size)?;
+    let fit = |start: &Start| start.within(frame).fit(frame.drawn);
+    let start = started_from(recipe.start.as_ref(), start, fit).map_err(wrong)?;
     let request = Request { start, ..recipe.request() };
     let images = engine.generate(&request, on_event, cancel)?;
     if images.first().is_some_and(|image| image.recipe.enlarger_sha256 != recipe.enlarger_sha256) {
@@ -91,8 +92,12 @@ pub fn verify(
     Ok(Verification { recipe, different_pixels, pixels: picture.pixels.len() / 4 })
 }
 
-/// The start that a recipe names, if `given` is it at the recipe's `size`; else what is wrong.
-pub(crate) fn started_from(origin: Option<&Origin>, size: Size, given: Option<Start>) -> Result<Option<Start>, String> {
+/// The start that a recipe names, if `given` is it once it is fitted; else what is wrong.
+pub(crate) fn started_from(
+    origin: Option<&Origin>,
+    given: Option<Start>,
+    fit: impl FnOnce(&Start) -> Fitted,
+) -> Result<Option<Start>, String> {
     let (origin, mut start) = match (origin, given) {
         (None, None) => return Ok(None),
         (None, Some(_)) => return Err("it was not developed from another picture".into()),
@@ -100,7 +105,7 @@ pub(crate) fn started_from(origin: Option<&Origin>, size: Size, given: Option<St
         (Some(origin), Some(start)) => (origin, start),
     };
     start.strength = origin.strength;
-    let Origin { picture_sha256, mask_sha256, .. } = start.fit(size).origin();
+    let Origin { picture_sha256, mask_sha256, .. } = fit(&start).origin();
     if picture_sha256 != origin.picture_sha256 {
         return Err("it was developed from another picture than the one given".into());
     }

@@ -258,7 +258,8 @@ fn enlarged_pictures_are_the_same_for_any_threads_and_company_and_verify() {
     let (info, parameters) = tiny();
     engine::model::write(&folder.path().join("model.safetensors"), &info, &parameters).unwrap();
     let name = folder.path().to_str().unwrap();
-    for (size, enlarge) in [(None, None), (Some(Size { width: 128, height: 64 }), Some(2))] {
+    let size = |width, height| Some(Size { width, height });
+    for (size, enlarge) in [(None, None), (size(128, 64), Some(2)), (size(90, 120), None)] {
         let request = Request { size, enlarge, count: 3, ..request() };
         let images = draw(&mut fresh(1, PrecisionChoice::Auto), &request);
         assert_eq!(images[0].size, size.unwrap_or(Size::square(256)));
@@ -280,6 +281,48 @@ fn enlarged_pictures_are_the_same_for_any_threads_and_company_and_verify() {
     for (i, (old, new)) in kept.chunks_exact(4).zip(image.pixels.chunks_exact(4)).enumerate() {
         assert!(i % 64 >= 32 || old == new, "pixel {i}");
     }
+}
+
+/// The model's square in a picture of another size: nothing is beside it, or what the picture to start from has there.
+#[test]
+fn a_square_is_fitted_into_other_sizes() {
+    let request = || Request { enlarge: None, ..self::request() };
+    let folder = tempfile::tempdir().unwrap();
+    let (info, parameters) = tiny();
+    engine::model::write(&folder.path().join("model.safetensors"), &info, &parameters).unwrap();
+    let name = folder.path().to_str().unwrap();
+    let mut engine = Engine::new(&engine::store::open(name).unwrap(), &Options::default()).unwrap();
+    let size = Size { width: 64, height: 100 };
+    let image = draw(&mut engine, &Request { size: Some(size), ..request() }).remove(0);
+    let square = draw(&mut engine, &Request { size: Some(Size::square(64)), ..request() }).remove(0);
+    let row = 4 * 64;
+    let (above, rest) = image.pixels.split_at(18 * row);
+    let (middle, below) = rest.split_at(64 * row);
+    assert_eq!(middle, square.pixels, "64 pixels are neither enlarged nor scaled");
+    assert!(above.iter().chain(below).all(|&value| value == 0) && below.len() == 18 * row);
+
+    let colours = |x: u32, y: u32| image::Rgba([(3 * x) as u8, (2 * y) as u8, 90, 255]);
+    let (picture, mask) = (folder.path().join("tall.png"), folder.path().join("tall-mask.png"));
+    let tall = image::RgbaImage::from_fn(64, 100, colours);
+    tall.save(&picture).unwrap();
+    image::GrayImage::from_fn(64, 100, |x, _| image::Luma([if x < 20 { 0 } else { 255 }])).save(&mask).unwrap();
+    let start = || Some(Start::open(&picture, Some(&mask), 0.7).unwrap());
+    let anew = draw(&mut engine, &Request { size: Some(size), start: start(), ..request() }).remove(0);
+    assert_eq!(anew.size, size);
+    for (i, (old, new)) in tall.as_raw().chunks_exact(4).zip(anew.pixels.chunks_exact(4)).enumerate() {
+        let is_drawn = (18..82).contains(&(i / 64)) && i % 64 >= 20;
+        assert!(is_drawn || old == new, "pixel {i}");
+    }
+    assert_ne!(anew.pixels, *tall.as_raw());
+    let path = folder.path().join("anew.png");
+    std::fs::write(&path, anew.png().unwrap()).unwrap();
+    assert!(engine::verify(&path, Some(name), start(), None, &mut |_| {}, &CancelToken::new()).unwrap().is_equal());
+    // Without a size: that of a picture with nothing beside its square, else the usual one.
+    let usual = draw(&mut engine, &Request { start: start(), ..request() }).remove(0);
+    assert_ne!(usual.size, size);
+    std::fs::write(&path, image.png().unwrap()).unwrap();
+    let own = Some(Start::open(&path, None, 0.7).unwrap());
+    assert_eq!(draw(&mut engine, &Request { start: own, ..request() }).remove(0).size, size);
 }
 
 #[test]

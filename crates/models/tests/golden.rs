@@ -21,6 +21,8 @@ const CONFIG: Config = Config {
     detail_width: 6,
     detail_blocks: 2,
     step_length: true,
+    long_skips: true,
+    velocity: true,
 };
 const GEOMETRY: Geometry = Geometry { batch: 2, height: 16, width: 24, text_tokens: 3 };
 

@@ -84,7 +84,7 @@ function check(job) {
 
 function changed() {
   at("size-field").hidden = at("channel").value !== "custom";
-  at("channel-note").hidden = !isStretched(at("channel").value);
+  at("channel-note").hidden = !isFitted(at("channel").value);
   at("strength-field").hidden = !start;
   at("strength-value").textContent = Number(at("strength").value).toFixed(2);
   const job = request();
@@ -95,7 +95,7 @@ function changed() {
   plan(job);
 }
 
-const isStretched = (channel) =>
+const isFitted = (channel) =>
   model(at("model").value).family === "jit" && channel.includes("|") && proportion(channel.split("|")[1]) !== 1;
 
 const plan = planned(at("generate-plan"), form, async (job) => {

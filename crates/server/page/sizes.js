@@ -17,8 +17,9 @@ const CHANNELS = [
 
 const parse = (text) => text.split("x").map(Number);
 
-/** The size a model draws best for a shape: near in proportion first, near to its usual area second. */
+/** The size a model draws best for a shape: that itself if it can, else near in proportion first, near to its usual area second. */
 export function nearest(width, height, model) {
+  if (model.size_multiple === 1) return `${width}x${height}`;
   const [usualWidth, usualHeight] = parse(model.default_size ?? "512x512");
   const step = model.size_multiple ?? 64;
   const longest = 2 * Math.max(usualWidth, usualHeight);
@@ -27,9 +28,8 @@ export function nearest(width, height, model) {
     for (let h = step; h <= longest; h += step) {
       const shape = Math.abs(Math.log((w / h) * (height / width)));
       const area = Math.abs(Math.log((w * h) / (usualWidth * usualHeight)));
-      const enlarged = model.family !== "jit" || Math.max(w, h) > usualWidth / 2;
       const score = 4 * shape + area;
-      if (enlarged && (!best || score < best.score)) best = { score, size: `${w}x${h}` };
+      if (!best || score < best.score) best = { score, size: `${w}x${h}` };
     }
   }
   return best?.size ?? model.default_size;

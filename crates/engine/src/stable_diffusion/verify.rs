@@ -60,7 +60,7 @@ pub fn verify(
             return Err(wrong(format!("made by '{}' with another {what}: {made}, this one is {found}", recipe.model)));
         }
     }
-    let start = started_from(recipe.start.as_ref(), recipe.size, start).map_err(wrong)?;
+    let start = started_from(recipe.start.as_ref(), start, |start| start.fit(recipe.size)).map_err(wrong)?;
     let request = Request { start, ..recipe.request() };
     let images = pipeline.generate(&request, on_event, cancel)?;
     let regenerated = images.first().map_or(&[][..], |image| &image.pixels);

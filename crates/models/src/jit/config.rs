@@ -34,6 +34,10 @@ pub struct Config {
     pub detail_blocks: usize,
     /// Whether the network is told the length of the step that its prediction is for, so that it can learn to take long ones.
     pub step_length: bool,
+    /// Whether the last half of the blocks also see what the blocks of the first half gave, the last the first.
+    pub long_skips: bool,
+    /// Whether the network's last layers give the velocity `ε − x` instead of the picture; what it predicts is a picture still.
+    pub velocity: bool,
 }
 
 impl Default for Config {
@@ -52,6 +56,8 @@ impl Default for Config {
             detail_width: 0,
             detail_blocks: 2,
             step_length: false,
+            long_skips: false,
+            velocity: false,
         }
     }
 }

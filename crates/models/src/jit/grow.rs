@@ -147,6 +147,11 @@ mod tests {
         assert_eq!(told, grow(&detailed, &grown, &stepped, 5).unwrap().unwrap());
         let other = Config { blocks: 3, ..detailed.clone() };
         assert_eq!(grow(&plain, &parameters, &other, 5), Ok(None));
+        // Read as a velocity at time 0.4, the same numbers are another picture.
+        let moving = Config { velocity: true, ..detailed.clone() };
+        for ((found, still), z) in predict(&moving, &grown, 16, &z).into_iter().zip(&expected).zip(&z) {
+            assert!((found - (z - 0.4 * still)).abs() <= 1e-5);
+        }
         // Detail is not taken away again.
         assert_eq!(grow(&detailed, &grown, &plain, 5), Ok(None));
     }

@@ -119,8 +119,18 @@ impl Network<'_> {
 
         // 4. Trunk.
         let rotary = self.rotary(height / patch, width / patch)?;
+        let mut passed = Vec::new();
         for i in 0..self.config.blocks {
-            x = self.block(&format!("blocks.{i}"), x, y, text_lengths, modulation, rotary)?;
+            let name = format!("blocks.{i}");
+            if self.config.long_skips && i >= self.config.blocks.div_ceil(2) {
+                let skip = passed.pop().expect("as many blocks before the middle as behind it");
+                let both = self.graph.concat(&[x, skip])?;
+                x = linear(self.graph, &format!("{name}.skip"), both, d)?;
+            }
+            x = self.block(&name, x, y, text_lengths, modulation, rotary)?;
+            if i < self.config.blocks / 2 {
+                passed.push(x);
+            }
         }
 
         // 5. Head: modulated norm, linear to patches, picture.
@@ -134,6 +144,13 @@ impl Network<'_> {
         if self.config.detail_width > 0 {
             let trunk = Trunk { z, picture: prediction, tokens, condition: s };
             prediction = detail::build(self.graph, self.config, trunk)?;
+        }
+        if self.config.velocity {
+            // x = z − t·v, as z = (1 − t)·x + t·ε.
+            let minus = self.graph.reshape(t, &[batch, 1])?;
+            let minus = self.graph.scale(minus, -1.0)?;
+            let gate = self.graph.concat(&vec![minus; channels])?;
+            prediction = self.graph.gated_add(z, gate, prediction)?;
         }
         Ok(Outputs { z, t, step, text, text_lengths, text_pooled, prediction })
     }
@@ -217,6 +234,7 @@ mod tests {
             Config { blocks: 2, refiner_blocks: 0, channels: 3, ..Config::default() },
             Config { blocks: 1, detail_width: 24, detail_blocks: 3, ..Config::default() },
             Config { blocks: 1, step_length: true, ..Config::default() },
+            Config { blocks: 5, long_skips: true, velocity: true, ..Config::default() },
         ] {
             let mut graph = Graph::new();
             let outputs = build(&mut graph, &config, GEOMETRY).unwrap();

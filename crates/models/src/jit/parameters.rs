@@ -32,6 +32,9 @@ pub fn parameters(config: &Config) -> Vec<ParameterSpec> {
     list.ones("refiner.norm.weight".into(), d);
     for i in 0..config.blocks {
         let name = format!("blocks.{i}");
+        if config.long_skips && i >= config.blocks.div_ceil(2) {
+            list.matrix(format!("{name}.skip.weight"), d, 2 * d, 1);
+        }
         list.zeros(format!("{name}.modulation"), vec![6 * d]);
         block.attention_parameters(&mut list, &name);
         list.matrix(format!("{name}.attention.text_kv.weight"), 2 * d, d, 2);

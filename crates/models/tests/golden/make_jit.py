@@ -70,6 +70,8 @@ for i in range(REFINER):
 declare("refiner.norm.weight", [D], 1.0)
 for i in range(BLOCKS):
     block = f"blocks.{i}"
+    if i >= (BLOCKS + 1) // 2:
+        declare(block + ".skip.weight", [D, 2 * D])
     declare(block + ".modulation", [6 * D])
     attention_params(block)
     declare(block + ".attention.text_kv.weight", [2 * D, D])
@@ -191,8 +193,11 @@ def forward(z, t, step, text, length, pooled):
              for v in y]
     y = [rms(v, params["refiner.norm.weight"]) for v in y]
 
+    passed = []
     for i in range(BLOCKS):
         block = f"blocks.{i}"
+        if i >= (BLOCKS + 1) // 2:
+            x = [linear(block + ".skip", v + u) for v, u in zip(x, passed.pop())]
         m = add(shared, params[block + ".modulation"])
         shift1, scale1, gate1, shift2, scale2, gate2 = [m[k * D:(k + 1) * D] for k in range(6)]
         qn, kn = params[block + ".attention.q_norm.weight"], params[block + ".attention.k_norm.weight"]
@@ -209,11 +214,14 @@ def forward(z, t, step, text, length, pooled):
         x = [gated(a, gate1, linear(block + ".attention.out", b)) for a, b in zip(x, o)]
         x = [gated(v, gate2, linear(block + ".mlp.down", swiglu(linear(block + ".mlp.up", modulate(v, shift2, scale2)))))
              for v in x]
+        if i < BLOCKS // 2:
+            passed.append(x)
 
     m = linear("final.modulation", s)
     tokens = [modulate(v, m[:D], m[D:]) for v in x]
     out = unpatchify([linear("head", v) for v in tokens], P, columns, C)
-    return add(out, detail(z, out, tokens, s))
+    velocity = add(out, detail(z, out, tokens, s))
+    return [a - t * b for a, b in zip(z, velocity)]
 
 
 def unpatchify(patches, side, columns, channels):

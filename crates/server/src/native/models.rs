@@ -29,7 +29,8 @@ pub struct ModelView {
     family: Option<String>,
     /// Size of a picture when none is asked for, `WxH`.
     default_size: Option<String>,
-    /// What both sides of a picture are a multiple of at its usual size, pixels.
+    /// What both sides of a picture are a multiple of, pixels. At 1 a picture may have any size: the model's own square is fitted
+    /// into it.
     size_multiple: Option<u32>,
     /// Samplers, the usual one first.
     samplers: Vec<String>,
@@ -92,10 +93,7 @@ fn usable(name: String, kind: &Kind) -> ModelView {
     let (samplers, schedules) = names(kind);
     let size = kind.check(&engine::Order::default()).ok().map(|(size, _)| size);
     let (family, multiple, guidance) = match kind {
-        Kind::Own(info) => {
-            let drawn = size.map_or(1, |size| size.width.div_ceil(info.image_size));
-            ("jit".to_owned(), info.config.patch as u32 * drawn.max(1), Request::default().guidance)
-        }
+        Kind::Own(_) => ("jit".to_owned(), 1, Request::default().guidance),
         Kind::StableDiffusion(architecture) => (
             architecture.family_name().to_owned(),
             architecture.multiple(),

@@ -12,10 +12,6 @@ use crate::picture::{Format, Wanted};
 const MAX_N: u32 = 10;
 /// Most partial pictures of a stream.
 const MAX_PARTIAL: u32 = 3;
-/// Sizes that OpenAI's own models have: where a model cannot draw them, it draws the largest of about this shape.
-const PUBLISHED: [(u32, u32); 7] =
-    [(256, 256), (512, 512), (1024, 1024), (1536, 1024), (1024, 1536), (1792, 1024), (1024, 1792)];
-
 /// The fields of a request; what is unknown is ignored.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -108,7 +104,7 @@ impl Wish {
             Some("url") => true,
             Some(_) => return Err(ApiError::field("response_format", "is not b64_json or url")),
         };
-        let mut order = Order {
+        let order = Order {
             prompt: self.prompt.clone().unwrap_or_default(),
             negative: self.negative_prompt.clone().unwrap_or_default(),
             seed: self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or_else(random_seed),
@@ -119,9 +115,9 @@ impl Wish {
             sampler: self.sampler.clone(),
             schedule: self.scheduler.clone(),
             strength: self.strength,
+            size: self.size()?,
             ..Order::default()
         };
-        order.size = self.size_for(&model.kind, &order)?;
         let draft = Draft {
             order,
             model: model.name.clone(),
@@ -146,21 +142,10 @@ impl Wish {
         })
     }
 
-    /// The size to draw. One of OpenAI's own that the model cannot draw becomes the largest of about its shape.
-    fn size_for(&self, kind: &Kind, order: &Order) -> Result<Option<Size>, ApiError> {
-        let Some(text) = self.size.as_deref().filter(|text| *text != "auto") else { return Ok(None) };
-        let size: Size = text.parse()?;
-        let can = |size| kind.check(&Order { size: Some(size), ..order.clone() }).is_ok();
-        if can(size) || !PUBLISHED.contains(&(size.width, size.height)) {
-            return Ok(Some(size));
-        }
-        let longest = size.width.max(size.height);
-        let step = |side: u32, to: u32| (side * to / longest).next_multiple_of(64);
-        let smaller = (1..=longest / 64).rev().map(|i| {
-            let to = i * 64;
-            Size { width: step(size.width, to), height: step(size.height, to) }
-        });
-        Ok(Some(smaller.into_iter().find(|size| can(*size)).unwrap_or(size)))
+    /// The size to draw.
+    fn size(&self) -> Result<Option<Size>, ApiError> {
+        let size = self.size.as_deref().filter(|text| *text != "auto");
+        Ok(size.map(str::parse).transpose()?)
     }
 }
 

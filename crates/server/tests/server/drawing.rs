@@ -87,7 +87,7 @@ fn a_cancelled_job_ends_and_the_next_is_untouched() {
     let _one = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
-    let long = json!({ "prompt": "a fox", "seed": 1, "steps": 200, "size": "1024x1024", "count": 4 });
+    let long = json!({ "prompt": "a fox", "seed": 1, "steps": 200, "size": "1024x1024", "enlarge": 4, "count": 4 });
     let running = server.post("/api/v1/jobs", &long).json()["id"].as_str().unwrap().to_owned();
     let waiting = server.post("/api/v1/jobs", &long).json()["id"].as_str().unwrap().to_owned();
     let next = server.post("/api/v1/jobs", &small(5, 3)).json()["id"].as_str().unwrap().to_owned();
@@ -111,7 +111,7 @@ fn a_dead_worker_is_replaced_and_a_poisonous_job_given_up() {
     let _one = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
-    let long = json!({ "prompt": "a fox", "seed": 1, "steps": 200, "size": "1024x1024" });
+    let long = json!({ "prompt": "a fox", "seed": 1, "steps": 200, "size": "1024x1024", "enlarge": 4 });
     let poison = server.post("/api/v1/jobs", &long).json()["id"].as_str().unwrap().to_owned();
     let next = server.post("/api/v1/jobs", &small(5, 3)).json()["id"].as_str().unwrap().to_owned();
     for attempt in 1..=3 {
@@ -136,7 +136,7 @@ fn an_orderly_end_keeps_the_job() {
     let _one = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
-    let long = json!({ "prompt": "a fox", "seed": 1, "steps": 200, "size": "1024x1024" });
+    let long = json!({ "prompt": "a fox", "seed": 1, "steps": 200, "size": "1024x1024", "enlarge": 4 });
     let id = server.post("/api/v1/jobs", &long).json()["id"].as_str().unwrap().to_owned();
     server.wait_until_running(&id);
     server.terminate();

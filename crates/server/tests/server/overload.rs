@@ -16,7 +16,7 @@ fn too_much_is_refused_and_what_is_accepted_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     // A long job in front, so that the queue fills however fast the machine is.
-    let long = serde_json::json!({ "prompt": "a fox", "steps": 200, "size": "1024x1024", "count": 8 });
+    let long = serde_json::json!({ "prompt": "a fox", "steps": 200, "size": "1024x1024", "enlarge": 4, "count": 8 });
     let first = server.post("/api/v1/jobs", &long).json()["id"].as_str().unwrap().to_owned();
     server.wait_until_running(&first);
     let before = memory(server.id());
