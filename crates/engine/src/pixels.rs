@@ -41,11 +41,11 @@ pub(crate) fn scaled(values: Vec<f32>, from: Size, to: Size) -> Vec<f32> {
         return values;
     }
     // Pictures in f32 are in [0, 1] there; the filter may leave that range at edges and is clamped.
-    let values = values.into_iter().map(|x| x.mul_add(0.5, 0.5)).collect();
+    let values = values.into_iter().map(|x| 0.5 * x + 0.5).collect();
     let picture: ImageBuffer<Rgba<f32>, Vec<f32>> =
         ImageBuffer::from_raw(from.width, from.height, values).expect("four values a pixel");
     let picture = imageops::resize(&picture, to.width, to.height, imageops::FilterType::CatmullRom);
-    picture.into_raw().into_iter().map(|x| x.mul_add(2.0, -1.0)).collect()
+    picture.into_raw().into_iter().map(|x| 2.0 * x - 1.0).collect()
 }
 
 /// Pixels of what was drawn, `[h, w, 4]`, in their place in a picture `[H, W, 4]`.

@@ -277,19 +277,12 @@ impl Request {
             for side in [size.width, size.height] {
                 range("size", side, MIN_SIDE, MAX_CANVAS_SIDE)?;
             }
-            return Ok(Frame { drawn: Size::square(native), enlarge: by_size, size });
+            let drawn = Size::square(native);
+            can_draw(drawn, 1, patch)?;
+            return Ok(Frame { drawn, enlarge: by_size, size });
         }
         let enlarge = self.enlarge.unwrap_or(by_size);
-        for side in [size.width, size.height] {
-            range("size", side, MIN_SIDE * enlarge, MAX_SIDE * enlarge)?;
-            let of = patch * enlarge as usize;
-            if !(side as usize).is_multiple_of(of) {
-                let drawn =
-                    if enlarge > 1 { format!(" when it is drawn {enlarge} times smaller") } else { String::new() };
-                let message = format!("{size}: both sides must be multiples of {of}{drawn}");
-                return Err(EngineError::field("size", message));
-            }
-        }
+        can_draw(size, enlarge, patch)?;
         Ok(Frame::whole(Size { width: size.width / enlarge, height: size.height / enlarge }, enlarge))
     }
 
@@ -347,6 +340,20 @@ impl Request {
     pub fn guidance(&self) -> Guidance {
         Guidance { scale: self.guidance, low: self.guidance_interval.0, high: self.guidance_interval.1 }
     }
+}
+
+/// Whether a network with this patch can draw a picture of `size` that is `enlarge` times as large as what it draws.
+fn can_draw(size: Size, enlarge: u32, patch: usize) -> Result<(), EngineError> {
+    for side in [size.width, size.height] {
+        range("size", side, MIN_SIDE * enlarge, MAX_SIDE * enlarge)?;
+        let of = patch * enlarge as usize;
+        if !(side as usize).is_multiple_of(of) {
+            let drawn = if enlarge > 1 { format!(" when it is drawn {enlarge} times smaller") } else { String::new() };
+            let message = format!("{size}: both sides must be multiples of {of}{drawn}");
+            return Err(EngineError::field("size", message));
+        }
+    }
+    Ok(())
 }
 
 /// Seed and variation of picture `index` of a request: with a variation it is that one's seed which moves on.
