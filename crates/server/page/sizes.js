@@ -15,11 +15,17 @@ const CHANNELS = [
   ]],
 ];
 
+/** Sides in pixels of pictures that a model's square is fitted into. */
+const [SMALLEST, LARGEST] = [32, 2048];
+
 const parse = (text) => text.split("x").map(Number);
 
 /** The size a model draws best for a shape: that itself if it can, else near in proportion first, near to its usual area second. */
 export function nearest(width, height, model) {
-  if (model.size_multiple === 1) return `${width}x${height}`;
+  if (model.size_multiple === 1) {
+    const scale = Math.min(1, LARGEST / Math.max(width, height));
+    return [width, height].map((side) => Math.max(SMALLEST, Math.round(side * scale))).join("x");
+  }
   const [usualWidth, usualHeight] = parse(model.default_size ?? "512x512");
   const step = model.size_multiple ?? 64;
   const longest = 2 * Math.max(usualWidth, usualHeight);

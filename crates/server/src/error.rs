@@ -97,7 +97,7 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "invalid_field", Some(field), message)
     }
 
-    /// A value that must be in a range, if it is there.
+    /// A value that must be in a range.
     pub fn in_range<T: PartialOrd + Display>(field: &str, value: T, range: RangeInclusive<T>) -> Result<T, Self> {
         match range.contains(&value) {
             true => Ok(value),
