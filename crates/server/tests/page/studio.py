@@ -196,7 +196,7 @@ def generate(page):
     look(page, "create")
 
 
-# Answers about single jobs are held back, and what they said is kept.
+# Answers about single jobs are held back until the newest run is over, and what they said is kept.
 LATE = """() => {
   const usual = window.fetch;
   window.late = [];
@@ -204,7 +204,8 @@ LATE = """() => {
     const answer = await usual(path, init);
     if (init?.method !== "GET" || !/\\/jobs\\/[^/?]+$/.test(path)) return answer;
     const { state } = await answer.clone().json();
-    await new Promise((resolve) => setTimeout(resolve, 3000));
+    const over = () => document.querySelector(".run")?.dataset.state === "done";
+    while (!over()) await new Promise((resolve) => setTimeout(resolve, 20));
     window.late.push(state);
     return answer;
   };
@@ -216,7 +217,9 @@ def late(page):
     """An answer that says how a job was before it ended, and comes after its end, changes nothing."""
     runs = page.locator(".run").count()
     page.evaluate(LATE)
-    page.fill("#count", "1")
+    # Long enough that the answer is asked for while it is drawn.
+    page.fill("#count", "16")
+    page.click("#presets >> text=Final")
     planned(page, "#generate-plan")
     page.click("#generate")
     until(page, "(runs) => document.querySelectorAll('.run').length > runs", arg=runs)
