@@ -10,8 +10,10 @@ use anyhow::{Context, Result, bail};
 /// The crates, lowest first; an edge may only point to an earlier line. `testkit` may be used by every
 /// crate's tests.
 const LAYERS: &[&[&str]] = &[
-    &["simd", "testkit", "formats"],
-    &["sampling"],
+    &["simd", "testkit", "formats", "experiment", "price"],
+    &["sampling", "analysis", "campaign"],
+    &["layout"],
+    &["delivery"],
     &["kernels"],
     &["graph"],
     &["text"],

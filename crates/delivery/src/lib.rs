@@ -1,0 +1,3 @@
+//! One pick for every channel: crops, byte caps, safe zones, ZIP, manifest, contact sheet.
+
+#![forbid(unsafe_code)]
