@@ -155,7 +155,9 @@ pub(crate) fn execute(
         }
         Op::Attention { heads, head_dim, query, segments, causal } => {
             let (shape, q, joined) = attention_operands(graph, node, x, *heads, *head_dim, *query, segments, *causal);
-            attention(cpu, &shape, q, &joined[..segments.len()], o0, o1);
+            // A backward pass computes the probabilities again from the log-sum-exp, in f32: both must be of one precision.
+            let precision = if graph.is_read(o[1]) { Precision::F32 } else { precision };
+            attention(cpu, precision, &shape, q, &joined[..segments.len()], o0, o1);
         }
         Op::AttentionBackward { heads, head_dim, query, segments, causal } => {
             let (shape, q, joined) = attention_operands(graph, node, x, *heads, *head_dim, *query, segments, *causal);

@@ -190,6 +190,11 @@ impl Graph {
         &self.nodes
     }
 
+    /// Whether any node reads a tensor.
+    pub(crate) fn is_read(&self, tensor: Tensor) -> bool {
+        self.nodes.iter().any(|node| node.inputs.contains(&tensor))
+    }
+
     /// All tensors; [`Tensor::index`] points into it.
     pub fn tensors(&self) -> &[TensorInfo] {
         &self.tensors

@@ -35,6 +35,9 @@ fn main() {
         rows(cpu);
         steps(cpu);
     }
+    for (heads, d, tokens) in [(1, 40, 4096), (1, 64, 4096), (2, 80, 1024), (4, 160, 256), (1, 512, 1024)] {
+        self_attention(cpu, heads, d, tokens);
+    }
     for (tokens, text) in [(16, 16), (64, 32), (1024, 32)] {
         joint_attention(cpu, if tokens > 64 { 1 } else { 8 }, tokens, text);
     }
@@ -119,6 +122,24 @@ fn steps(cpu: &Cpu) {
     }
 }
 
+/// Self-attention as in the U-Nets of Stable Diffusion: heads, values of a head, tokens.
+fn self_attention(cpu: &Cpu, heads: usize, d: usize, tokens: usize) {
+    let w = heads * d;
+    let value = |i: usize| ((i * 7919 + 13) % 1000) as f32 / 500.0 - 1.0;
+    let qkv: Vec<f32> = (0..tokens * 3 * w).map(value).collect();
+    let part = |offset| Columns { data: &qkv[..], stride: 3 * w, offset };
+    let segments = [Segment { k: part(w), v: part(2 * w), tokens, lengths: None }];
+    let scale = AttentionShape::default_scale(d);
+    let shape = AttentionShape { batch: 1, heads, d, queries: tokens, scale, causal: false };
+    let (mut out, mut stats) = (vec![0.0; tokens * w], vec![0.0; heads * tokens]);
+    let flops = 4.0 * (w * tokens * tokens) as f64;
+    for precision in [Precision::F32, Precision::Bf16] {
+        let seconds = best(|| attention(cpu, precision, &shape, part(0), &segments, &mut out, &mut stats));
+        let what = format!("attention {heads}x{d}, {tokens} {precision:?}");
+        println!("{what:28} {:9.1} us {:7.1} GFLOP/s", seconds * 1e6, flops / seconds / 1e9);
+    }
+}
+
 fn joint_attention(cpu: &Cpu, batch: usize, tokens: usize, text: usize) {
     let (heads, d) = (6, 64);
     let w = heads * d;
@@ -137,7 +158,7 @@ fn joint_attention(cpu: &Cpu, batch: usize, tokens: usize, text: usize) {
     let dout = out.clone();
     let flops = 2.0 * 2.0 * (batch * w * tokens * (tokens + text)) as f64;
     let what = format!("attention {batch}x6x{tokens}+{text}");
-    let seconds = best(|| attention(cpu, &shape, image(0), &segments, &mut out, &mut stats));
+    let seconds = best(|| attention(cpu, Precision::Bf16, &shape, image(0), &segments, &mut out, &mut stats));
     println!("{what:28} {:9.1} us {:7.1} GFLOP/s", seconds * 1e6, flops / seconds / 1e9);
     let (mut dqkv, mut dkv) = (vec![0.0; qkv.len()], vec![0.0; kv.len()]);
     let a = |offset| Target { buffer: 0, stride: 3 * w, offset };

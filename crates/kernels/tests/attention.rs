@@ -5,6 +5,7 @@ mod common;
 use common::{check, check_gradient, dot, values};
 use kernels::Cpu;
 use kernels::attention::*;
+use kernels::gemm::Precision;
 use kernels::reference::{self, wide};
 use simd::Isa;
 use testkit::assert_same_bits;
@@ -55,11 +56,11 @@ impl Case {
     }
 
     /// out, stats, dqkv, dkv
-    fn run(&self, cpu: &Cpu, qkv: &[f32], kv: &[f32], dout: &[f32]) -> Vec<Vec<f32>> {
+    fn run(&self, cpu: &Cpu, precision: Precision, qkv: &[f32], kv: &[f32], dout: &[f32]) -> Vec<Vec<f32>> {
         let (q, segments) = self.operands(qkv, kv);
         let mut out = vec![9.0; dout.len()];
         let mut stats = vec![9.0; self.batch * self.heads * self.tokens];
-        attention(cpu, &self.shape(), q, &segments, &mut out, &mut stats);
+        attention(cpu, precision, &self.shape(), q, &segments, &mut out, &mut stats);
         let (mut dqkv, mut dkv) = (vec![9.0; qkv.len()], vec![9.0; kv.len()]);
         let (dq, dsegments) = self.targets();
         attention_backward(
@@ -105,6 +106,12 @@ impl Case {
     }
 }
 
+/// What can be computed differently on this machine.
+fn variants() -> Vec<(Isa, Precision)> {
+    let precisions = [Precision::F32, Precision::Bf16];
+    Isa::available().into_iter().flat_map(|isa| precisions.map(|precision| (isa, precision))).collect()
+}
+
 #[test]
 fn matches_reference() {
     for (batch, heads, d, tokens, text, lengths, causal) in [
@@ -120,7 +127,11 @@ fn matches_reference() {
         let (qkv, kv, dout) = case.data();
         let want = case.reference(&wide(&qkv), &wide(&kv), &wide(&dout));
         let what = format!("attention {batch}x{heads}x{d}, {tokens}+{text}, causal {causal}");
-        check(&what, 4e-6, &want, |cpu| case.run(cpu, &qkv, &kv, &dout));
+        check(&what, 4e-6, &want, |cpu| case.run(cpu, Precision::F32, &qkv, &kv, &dout));
+        // What is rounded to bf16 is wrong by up to 2^-9 of itself.
+        check(&format!("{what}, bf16"), 1e-2, &want[..2], |cpu| {
+            case.run(cpu, Precision::Bf16, &qkv, &kv, &dout)[..2].to_vec()
+        });
     }
 }
 
@@ -138,7 +149,7 @@ fn masked_self_attention_without_any_key_is_zero() {
         let column = |offset| Columns { data: &qkv[..], stride: 3 * w, offset };
         let segment = Segment { k: column(w), v: column(2 * w), tokens, lengths: Some(&lengths) };
         let (mut out, mut stats) = (vec![9.0; dout.len()], vec![9.0; batch * heads * tokens]);
-        attention(&cpu, &shape, column(0), &[segment], &mut out, &mut stats);
+        attention(&cpu, Precision::F32, &shape, column(0), &[segment], &mut out, &mut stats);
         assert!(out[2 * tokens * w..].iter().all(|o| *o == 0.0));
         assert!(stats[2 * heads * tokens..].iter().all(|s| *s == f32::NEG_INFINITY));
         let mut dqkv = vec![9.0; qkv.len()];
@@ -168,9 +179,9 @@ fn padding_and_batch_change_no_bit() {
     let case = Case { batch: 3, heads: 2, d: 64, tokens: 40, text: 16, lengths: vec![16.0, 9.0, 3.0], causal: false };
     let w = case.width();
     let (qkv, mut kv, dout) = case.data();
-    for isa in Isa::available() {
+    for (isa, precision) in variants() {
         let cpu = Cpu::new(isa, 1);
-        let all = case.run(&cpu, &qkv, &kv, &dout);
+        let all = case.run(&cpu, precision, &qkv, &kv, &dout);
         for (b, &length) in case.lengths.iter().enumerate() {
             // Padding keys are NaN.
             kv[(b * 16 + length as usize) * 2 * w..(b + 1) * 16 * 2 * w].fill(f32::NAN);
@@ -179,12 +190,13 @@ fn padding_and_batch_change_no_bit() {
             let alone = Case { batch: 1, heads: 2, d: 64, tokens: 40, text, lengths, causal: false };
             let (image, text) =
                 (b * 40 * 3 * w..(b + 1) * 40 * 3 * w, b * 16 * 2 * w..(b * 16 + length as usize) * 2 * w);
-            let one = alone.run(&cpu, &qkv[image.clone()], &kv[text.clone()], &dout[b * 40 * w..(b + 1) * 40 * w]);
+            let one =
+                alone.run(&cpu, precision, &qkv[image.clone()], &kv[text.clone()], &dout[b * 40 * w..(b + 1) * 40 * w]);
             assert_same_bits("out", &one[0], &all[0][b * 40 * w..(b + 1) * 40 * w]);
             assert_same_bits("dqkv", &one[2], &all[2][image]);
             assert_same_bits("dkv", &one[3], &all[3][text]);
         }
-        let padded = case.run(&cpu, &qkv, &kv, &dout);
+        let padded = case.run(&cpu, precision, &qkv, &kv, &dout);
         for (i, (a, b)) in padded.iter().zip(&all).enumerate() {
             assert_same_bits(&format!("output {i}"), a, b);
         }
@@ -218,12 +230,12 @@ fn later_keys_change_no_bit() {
     let case = Case { batch: 1, heads: 2, d: 32, tokens: 140, text: 0, lengths: vec![], causal: true };
     let w = case.width();
     let (qkv, kv, dout) = case.data();
-    for isa in Isa::available() {
+    for (isa, precision) in variants() {
         let cpu = Cpu::new(isa, 2);
-        let all = case.run(&cpu, &qkv, &kv, &dout);
+        let all = case.run(&cpu, precision, &qkv, &kv, &dout);
         for tokens in [1, 31, 40, 129] {
             let prefix = Case { tokens, lengths: vec![], ..case };
-            let one = prefix.run(&cpu, &qkv[..tokens * 3 * w], &kv, &dout[..tokens * w]);
+            let one = prefix.run(&cpu, precision, &qkv[..tokens * 3 * w], &kv, &dout[..tokens * w]);
             assert_same_bits("out", &one[0], &all[0][..tokens * w]);
         }
     }

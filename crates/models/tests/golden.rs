@@ -94,6 +94,6 @@ fn bf16_is_close() {
     for isa in simd::Isa::available().into_iter().filter(|isa| *isa >= simd::Isa::Avx512Bf16) {
         let error = error(isa, Precision::Bf16);
         println!("{isa}: {error:.2e}");
-        assert!(error <= 3e-2, "{isa}: {error}");
+        assert!(error <= 5e-2, "{isa}: {error}");
     }
 }

@@ -131,6 +131,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn scale_by_power_of_two(self, a: Self::F32, n: Self::F32) -> Self::F32;
     /// Lane by lane `if a < b { yes } else { no }` (`no` when either is NaN).
     fn select_less(self, a: Self::F32, b: Self::F32, yes: Self::F32, no: Self::F32) -> Self::F32;
+    /// Lane by lane the bits of a word of two bf16, `even` in its lower half; the nearest, ties away from zero. Finite values only.
+    fn bf16_pairs(self, even: Self::F32, odd: Self::F32) -> Self::F32;
     /// The sum of all lanes, by halves: lane i + lane i + LANES/2, and so on.
     fn reduce_sum(self, a: Self::F32) -> f32;
     /// The largest lane (without NaN).

@@ -24,6 +24,13 @@ fn zip(a: [f32; 8], b: [f32; 8], f: impl Fn(f32, f32) -> f32) -> [f32; 8] {
     std::array::from_fn(|i| f(a[i], b[i]))
 }
 
+/// The bits of two bf16; see [`Simd::bf16_pairs`].
+#[inline(always)]
+fn pair(even: f32, odd: f32) -> f32 {
+    let round = |x: f32| x.to_bits().wrapping_add(0x8000);
+    f32::from_bits((round(even) >> 16) | (round(odd) & 0xffff_0000))
+}
+
 /// `2^n` for integer-valued `n` in -126..=127.
 #[inline(always)]
 fn power_of_two(n: f32) -> f32 {
@@ -123,6 +130,11 @@ impl Simd for Scalar {
     #[inline(always)]
     fn copysign(self, a: [f32; 8], sign: [f32; 8]) -> [f32; 8] {
         zip(a, sign, f32::copysign)
+    }
+
+    #[inline(always)]
+    fn bf16_pairs(self, even: [f32; 8], odd: [f32; 8]) -> [f32; 8] {
+        zip(even, odd, pair)
     }
 
     #[inline(always)]

@@ -5,6 +5,7 @@ use crate::{Isa, Kernel, Simd, vecmath};
 #[derive(Clone, Copy, Debug)]
 enum Function {
     Exp,
+    Exp2Rough,
     Sigmoid,
     Silu,
     SiluDerivative,
@@ -28,6 +29,7 @@ impl Kernel for Map<'_> {
             let v = s.load_partial(x);
             let v = match self.function {
                 Function::Exp => vecmath::exp(s, v),
+                Function::Exp2Rough => vecmath::exp2_rough(s, v),
                 Function::Sigmoid => vecmath::sigmoid(s, v),
                 Function::Silu => vecmath::silu(s, v),
                 Function::SiluDerivative => vecmath::silu_derivative(s, v),
@@ -66,6 +68,7 @@ fn exact(function: Function, x: f64) -> f64 {
     let sigmoid = 1.0 / (1.0 + (-x).exp());
     match function {
         Function::Exp => x.exp(),
+        Function::Exp2Rough => x.exp2(),
         Function::Sigmoid => sigmoid,
         Function::Silu => x * sigmoid,
         Function::SiluDerivative => sigmoid * (1.0 + x * (1.0 - sigmoid)),
@@ -81,6 +84,7 @@ fn tolerance(function: Function, x: f64) -> (f64, f64) {
     const ULP: f64 = 1.0 / (1 << 23) as f64;
     match function {
         Function::Exp => (2.0 * ULP, 1.2e-38),
+        Function::Exp2Rough => (8e-5, 1.2e-38),
         Function::Sigmoid => (4.0 * ULP, 1e-37),
         Function::Silu => (5.0 * ULP, 1e-35),
         Function::SiluDerivative => (0.0, 1e-6),
@@ -91,8 +95,9 @@ fn tolerance(function: Function, x: f64) -> (f64, f64) {
     }
 }
 
-const FUNCTIONS: [Function; 8] = [
+const FUNCTIONS: [Function; 9] = [
     Function::Exp,
+    Function::Exp2Rough,
     Function::Sigmoid,
     Function::Silu,
     Function::SiluDerivative,
@@ -140,6 +145,9 @@ fn special_values() {
         isa.dispatch(Map { function: Function::Exp, x: &x, y: &mut y });
         assert!(y[0].is_nan());
         assert_eq!(y[1..], [f32::INFINITY, 0.0, f32::INFINITY, 0.0]);
+        isa.dispatch(Map { function: Function::Exp2Rough, x: &x, y: &mut y });
+        assert!(y[0].is_nan());
+        assert_eq!([y[2], y[4]], [0.0; 2]);
         isa.dispatch(Map { function: Function::Tanh, x: &x, y: &mut y });
         assert!(y[0].is_nan());
         assert_eq!(y[1..], [1.0, -1.0, 1.0, -1.0]);
@@ -182,6 +190,9 @@ impl Kernel for Operations {
         check(s.copysign(two, v), &|x| 2f32.copysign(x));
         check(s.select_less(v, s.zero(), two, v), &|x| if x < 0.0 { 2.0 } else { x });
         check(s.scale_by_power_of_two(v, s.round(v)), &|x| x * x.round_ties_even().exp2());
+        let nearest = |x: f32| (x.to_bits() + 0x8000) >> 16;
+        check(s.bf16_pairs(s.mul(v, s.splat(1.001)), v), &|x| f32::from_bits(nearest(x * 1.001) | nearest(x) << 16));
+        assert_eq!([nearest(1.0), nearest(1.0 + 1.0 / 256.0), nearest(-3.5)], [0x3f80, 0x3f81, 0xc060]);
         for count in 0..=n {
             let part = s.load_partial(&a[..count]);
             let mut out = vec![9.0; n];

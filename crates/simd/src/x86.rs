@@ -162,6 +162,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn bf16_pairs(self, even: __m256, odd: __m256) -> __m256 {
+        with_token!({
+            let half = _mm256_set1_epi32(0x8000);
+            let even = _mm256_add_epi32(_mm256_castps_si256(even), half);
+            let odd = _mm256_add_epi32(_mm256_castps_si256(odd), half);
+            _mm256_castsi256_ps(_mm256_blend_epi16::<0xaa>(_mm256_srli_epi32::<16>(even), odd))
+        })
+    }
+
+    #[inline(always)]
     fn scale_by_power_of_two(self, a: __m256, n: __m256) -> __m256 {
         let half = self.round(self.mul(n, self.splat(0.5)));
         self.mul(self.mul(a, self.power_of_two(half)), self.power_of_two(self.sub(n, half)))
@@ -298,6 +308,16 @@ impl Simd for Avx512 {
         with_token!({
             let bit = _mm512_set1_ps(-0.0);
             _mm512_or_ps(_mm512_and_ps(bit, sign), _mm512_andnot_ps(bit, a))
+        })
+    }
+
+    #[inline(always)]
+    fn bf16_pairs(self, even: __m512, odd: __m512) -> __m512 {
+        with_token!({
+            let half = _mm512_set1_epi32(0x8000);
+            let even = _mm512_add_epi32(_mm512_castps_si512(even), half);
+            let odd = _mm512_add_epi32(_mm512_castps_si512(odd), half);
+            _mm512_castsi512_ps(_mm512_mask_blend_epi16(0xaaaa_aaaa, _mm512_srli_epi32::<16>(even), odd))
         })
     }
 

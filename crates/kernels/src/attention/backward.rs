@@ -1,11 +1,13 @@
 //! Attention backward: one task for each (batch item, head), 32 queries at a time; probabilities are computed again from the
 //! saved log-sum-exp (FlashAttention-2, arXiv 2307.08691, algorithm 2).
 
-use super::forward::QUERY_BLOCK;
 use super::tiles::{Lanes, Product, SoftmaxBackward, hide_later, transpose};
 use super::{AttentionShape, Columns, Segment, SegmentTarget, Target, gather, key_count};
 use crate::Cpu;
 use crate::rows::{Parts, with_scratch};
+
+/// Queries computed together.
+const QUERY_BLOCK: usize = 32;
 
 /// Backward of [`attention`](super::attention()): **overwrites** the target columns of every row (padding keys get zero), and no
 /// others.

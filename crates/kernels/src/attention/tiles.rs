@@ -1,4 +1,4 @@
-//! The small matrix kernels of attention: a register-blocked product, the softmax step and its backward step.
+//! The small matrix kernels of attention: a register-blocked product and the backward step of the softmax.
 //!
 //! Scores are kept transposed, `[keys, queries]`: the vector lanes are queries, so the softmax needs no sum across lanes and
 //! keys and values are used in the layout they have.
@@ -131,46 +131,6 @@ impl Product<'_> {
     }
 }
 
-/// One step of the online softmax over a block of keys (arXiv 1805.02867), for each query (lane).
-pub(super) struct SoftmaxStep<'a> {
-    /// `[keys, queries]` scaled scores; becomes `exp(score - max)`.
-    pub scores: &'a mut [f32],
-    /// `[queries]` the largest score so far.
-    pub max: &'a mut [f32],
-    /// `[queries]` the sum of the exponentials so far.
-    pub sum: &'a mut [f32],
-    /// `[queries]` receives the factor of everything summed before this block.
-    pub rescale: &'a mut [f32],
-}
-
-impl Kernel for SoftmaxStep<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { scores, max, sum, rescale } = self;
-        let queries = max.len();
-        assert!(queries.is_multiple_of(S::LANES) && scores.len().is_multiple_of(queries));
-        for q in (0..queries).step_by(S::LANES) {
-            let before = s.load(&max[q..]);
-            let mut high = before;
-            for row in scores.chunks_exact(queries) {
-                high = s.max(high, s.load(&row[q..]));
-            }
-            let factor = vecmath::exp(s, s.sub(before, high));
-            let mut total = s.mul(factor, s.load(&sum[q..]));
-            for row in scores.chunks_exact_mut(queries) {
-                let p = vecmath::exp(s, s.sub(s.load(&row[q..]), high));
-                total = s.add(total, p);
-                s.store(p, &mut row[q..]);
-            }
-            s.store(high, &mut max[q..]);
-            s.store(total, &mut sum[q..]);
-            s.store(factor, &mut rescale[q..]);
-        }
-    }
-}
-
 /// From scores and `dP` to probabilities and the scores' gradient, both `[keys, queries]`, in place.
 pub(super) struct SoftmaxBackward<'a> {
     /// Scaled scores; becomes `P = exp(score - lse)`.
@@ -197,27 +157,6 @@ impl Kernel for SoftmaxBackward<'_> {
                 let ds = s.mul(p, s.sub(s.load(&gradient[q..]), s.load(&delta[q..])));
                 s.store(p, &mut scores[q..]);
                 s.store(ds, &mut gradient[q..]);
-            }
-        }
-    }
-}
-
-/// `rows[r] *= factors[r]`; rows of `width` elements, whole vectors.
-pub(super) struct ScaleRows<'a> {
-    pub width: usize,
-    pub factors: &'a [f32],
-    pub rows: &'a mut [f32],
-}
-
-impl Kernel for ScaleRows<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        for (row, factor) in self.rows.chunks_exact_mut(self.width).zip(self.factors) {
-            let factor = s.splat(*factor);
-            for part in row.chunks_exact_mut(S::LANES) {
-                s.store(s.mul(s.load(part), factor), part);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use simd::Isa;
 
-use crate::gemm::micro::{Block, TILE_COLUMNS, TILE_ROWS, Tile};
+use crate::gemm::micro::{Block, TILE_COLUMNS, TILE_ROWS, Tile, TileRow};
 use crate::gemm::pack::{Fetch, Line, WIDTH};
 
 /// Steps (pairs of k) of one tile.
@@ -37,7 +37,7 @@ static CONFIGURATION: Configuration = {
 };
 
 /// While it lives, this thread's tile registers are configured.
-pub(super) struct TileConfiguration {
+pub(crate) struct TileConfiguration {
     /// Bound to its thread.
     _thread: std::marker::PhantomData<*const ()>,
 }
@@ -82,12 +82,12 @@ macro_rules! tile_kernel {
      store: [$($store:literal),*]) => {
         /// # Safety
         /// As [`tile_product`], for this shape.
-        unsafe fn $name(block: &Block, tile: &mut Tile) {
+        unsafe fn $name(block: &Block, tile: *mut TileRow) {
             let a_stride = block.a_stride * 4;
             let tile_stride = TILE_COLUMNS * 4;
             let a0 = block.a;
             let b0 = block.b;
-            let out = tile.0.as_mut_ptr();
+            let out = tile;
             // SAFETY: the caller's: the loop reads `steps` words of the rows and `steps` lines of the panels of this shape,
             // in blocks of 16 (`wrapping` offsets of a shape's unused second row block or panel are never read), and
             // writes 16 or 32 rows of 64 or 128 bytes, stride 192, inside `tile`.
@@ -188,12 +188,15 @@ tile_kernel!(
 /// Up to 32 rows and two panels.
 ///
 /// # Safety
-/// `block` must be readable for `steps` words of `rows` rows rounded up to 16 and `steps` lines of each panel; this thread
-/// must hold a [`TileConfiguration`]; `steps` must be a multiple of 16.
-pub(super) unsafe fn tile_product(rows: usize, panels: usize, block: &Block, tile: &mut Tile) {
+/// `block` must be readable for `steps` words of `rows` rows rounded up to 16 and `steps` lines of each panel, the columns of
+/// the panels in as many rows at `tile` be writable; this thread must hold a [`TileConfiguration`]; `steps` must be a multiple of 16.
+pub(super) unsafe fn tile_product(rows: usize, panels: usize, block: &Block, tile: *mut TileRow) {
     debug_assert!(block.steps.is_multiple_of(TILE_STEPS) && rows <= TILE_ROWS);
     if block.steps == 0 {
-        tile.0[..rows].fill([0.0; TILE_COLUMNS]);
+        for row in 0..rows {
+            // SAFETY: the caller's: the columns of the panels are writable in these rows.
+            unsafe { tile.add(row).cast::<f32>().write_bytes(0, panels * WIDTH) };
+        }
         return;
     }
     // SAFETY: the caller's; the loops run at least once.
@@ -244,7 +247,7 @@ fn self_test() -> bool {
         };
         // SAFETY: `a` has 32 rows of more than STEPS words, `b` two panels of more than STEPS lines, STEPS is a multiple
         // of 16 and the tiles are configured.
-        unsafe { tile_product(rows, panels, &block, &mut tile) };
+        unsafe { tile_product(rows, panels, &block, tile.0.as_mut_ptr()) };
         (0..rows).all(|i| {
             (0..panels * WIDTH).all(|j| {
                 let sum: f32 = (0..STEPS)

@@ -30,24 +30,40 @@ const WANTED_TASKS: usize = 32;
 
 /// The code and word format for an instruction set and precision.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Variant {
+pub(crate) struct Variant {
     pub(super) isa: Isa,
-    pub(super) micro: Micro,
-    pub(super) packer: Packer,
+    pub(crate) micro: Micro,
+    pub(crate) packer: Packer,
     format: Format,
 }
 
 impl Variant {
-    pub(super) fn new(isa: Isa, precision: Precision) -> Self {
+    pub(crate) fn new(isa: Isa, precision: Precision) -> Self {
         let micro = Micro::choose(isa, precision);
         let (packer, format) = micro.packer(precision);
         Self { isa, micro, packer, format }
     }
 
+    /// Whether a step is a pair of bf16.
+    pub(crate) fn pairs(self) -> bool {
+        self.format == Format::Bf16Pair
+    }
+
     /// Steps of a sum of length `k`, padding included.
-    pub(super) fn steps(self, k: usize) -> usize {
+    pub(crate) fn steps(self, k: usize) -> usize {
         k.div_ceil(self.format.k_per_step()).next_multiple_of(self.micro.step_multiple())
     }
+
+    /// Configures AMX on this thread where it is used, for as long as the result lives.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn configure(self) -> Option<crate::gemm::amx::TileConfiguration> {
+        // SAFETY: the AMX variant is chosen only after AMX was detected and proved itself.
+        (self.micro == Micro::Amx).then(|| unsafe { crate::gemm::amx::TileConfiguration::load() })
+    }
+
+    /// There is nothing to configure.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn configure(self) {}
 }
 
 /// What becomes of the values in the output.
@@ -297,7 +313,7 @@ impl Kernel for PieceTask<'_> {
         if work.upper && panels.1 * WIDTH <= rows.0 {
             return;
         }
-        let _configuration = work.configure();
+        let _configuration = work.variant.configure();
         let chunks = work.chunks;
         let stride = chunks.row_words();
         let a_lines = rows.1.next_multiple_of(TILE_ROWS) * stride / WIDTH;
@@ -430,7 +446,7 @@ impl Kernel for RowsTask<'_> {
         let panel = column * grid.block_panels;
         let panels = (panel, (panel + grid.block_panels).min(grid.panels));
         let rows = grid.block(block);
-        let _configuration = work.configure();
+        let _configuration = work.variant.configure();
         let chunks = work.chunks;
         let panel_lines = work.variant.steps(a.k);
         let next = (rows.0 + threads * grid.block_rows).min(grid.rows);
@@ -456,17 +472,6 @@ impl Kernel for RowsTask<'_> {
 }
 
 impl Work<'_> {
-    /// Configures AMX where it is used, for as long as the result lives.
-    #[cfg(target_arch = "x86_64")]
-    fn configure(&self) -> Option<crate::gemm::amx::TileConfiguration> {
-        // SAFETY: the AMX variant is chosen only after AMX was detected and proved itself.
-        (self.variant.micro == Micro::Amx).then(|| unsafe { crate::gemm::amx::TileConfiguration::load() })
-    }
-
-    /// There is nothing to configure.
-    #[cfg(not(target_arch = "x86_64"))]
-    fn configure(&self) {}
-
     /// One chunk of the tiles of some rows and panels.
     #[inline(always)]
     fn tiles<S: Simd>(
@@ -517,7 +522,7 @@ impl Work<'_> {
                         steps: chunk.steps,
                         ahead: ahead.fetch(chunk.steps),
                     };
-                    self.variant.micro.run(count, panels, &block, &mut tile);
+                    self.variant.micro.run(count, panels, &block, tile.0.as_mut_ptr());
                 }
                 self.finish(s, &mut tile, (first_row + row, count), panel * WIDTH, panels * WIDTH, chunk);
             }

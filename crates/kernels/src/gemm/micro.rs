@@ -9,34 +9,37 @@ use crate::gemm::Precision;
 use crate::gemm::pack::{Fetch, Format, Line, Packer, WIDTH};
 
 /// Columns of the widest micro-kernel; the row stride of a [`Tile`].
-pub(super) const TILE_COLUMNS: usize = 3 * WIDTH;
+pub(crate) const TILE_COLUMNS: usize = 3 * WIDTH;
 /// Rows of the tallest micro-kernel.
-pub(super) const TILE_ROWS: usize = 32;
+pub(crate) const TILE_ROWS: usize = 32;
+
+/// A row of sums, of which a micro-kernel fills the columns of its panels.
+pub(crate) type TileRow = [f32; TILE_COLUMNS];
 
 /// Where a micro-kernel leaves its sums, `[32][48] f32`.
 #[repr(C, align(64))]
-pub(super) struct Tile(pub(super) [[f32; TILE_COLUMNS]; TILE_ROWS]);
+pub(crate) struct Tile(pub(crate) [TileRow; TILE_ROWS]);
 
 /// What a micro-kernel reads.
 #[derive(Clone, Copy)]
-pub(super) struct Block {
+pub(crate) struct Block {
     /// Rows of words.
-    pub(super) a: *const u32,
+    pub(crate) a: *const u32,
     /// Words from one row to the next.
-    pub(super) a_stride: usize,
+    pub(crate) a_stride: usize,
     /// The first line of the first panel.
-    pub(super) b: *const Line,
+    pub(crate) b: *const Line,
     /// Lines from one panel to the next.
-    pub(super) panel_lines: usize,
+    pub(crate) panel_lines: usize,
     /// The length of the sums in steps.
-    pub(super) steps: usize,
+    pub(crate) steps: usize,
     /// What the steps fetch for later; only AVX-512 does.
-    pub(super) ahead: Fetch,
+    pub(crate) ahead: Fetch,
 }
 
 /// A family of micro-kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Micro {
+pub(crate) enum Micro {
     Scalar,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -89,7 +92,7 @@ impl Micro {
     }
 
     /// Rows and panels of its largest tile.
-    pub(super) fn shape(self) -> (usize, usize) {
+    pub(crate) fn shape(self) -> (usize, usize) {
         match self {
             Self::Scalar => (4, 1),
             #[cfg(target_arch = "x86_64")]
@@ -119,12 +122,13 @@ impl Micro {
         }
     }
 
-    /// Computes the tile of `rows` rows and `panels` panels, both at most [`shape`](Self::shape).
+    /// Computes the sums of `rows` rows and `panels` panels, both at most [`shape`](Self::shape).
     ///
     /// # Safety
     /// `block` must be readable for `steps` words of `rows` rows (AMX: rounded up to 16) and `steps` lines of each panel, the
-    /// machine have the instructions, and for AMX the thread hold a `TileConfiguration` and `steps` be a multiple of 16.
-    pub(super) unsafe fn run(self, rows: usize, panels: usize, block: &Block, tile: &mut Tile) {
+    /// columns of the panels in as many rows at `tile` be writable, the machine have the instructions, and for AMX the thread
+    /// hold a `TileConfiguration` and `steps` be a multiple of 16.
+    pub(crate) unsafe fn run(self, rows: usize, panels: usize, block: &Block, tile: *mut TileRow) {
         debug_assert!((1..=self.shape().0).contains(&rows) && (1..=self.shape().1).contains(&panels));
         // SAFETY: the caller's.
         unsafe {
@@ -144,8 +148,8 @@ impl Micro {
 }
 
 /// Up to four rows and one panel in plain code.
-unsafe fn scalar(rows: usize, block: &Block, tile: &mut Tile) {
-    unsafe fn fixed<const R: usize>(block: &Block, tile: &mut Tile) {
+unsafe fn scalar(rows: usize, block: &Block, tile: *mut TileRow) {
+    unsafe fn fixed<const R: usize>(block: &Block, tile: *mut TileRow) {
         let mut sums = [[0.0f32; WIDTH]; R];
         for step in 0..block.steps {
             // SAFETY: the caller's: `steps` lines are readable.
@@ -158,8 +162,9 @@ unsafe fn scalar(rows: usize, block: &Block, tile: &mut Tile) {
                 }
             }
         }
-        for (row, sums) in tile.0.iter_mut().zip(&sums) {
-            row[..WIDTH].copy_from_slice(sums);
+        for (i, sums) in sums.iter().enumerate() {
+            // SAFETY: the caller's: R rows are writable.
+            unsafe { tile.add(i).cast::<[f32; WIDTH]>().write(*sums) };
         }
     }
     // SAFETY: the caller's.
@@ -179,11 +184,11 @@ mod x86 {
 
     use std::arch::x86_64::*;
 
-    use super::{Block, Tile, WIDTH};
+    use super::{Block, TileRow, WIDTH};
 
     /// R rows and one panel of two vectors.
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2_fixed<const R: usize>(block: &Block, tile: &mut Tile) {
+    unsafe fn avx2_fixed<const R: usize>(block: &Block, tile: *mut TileRow) {
         let mut sums = [[_mm256_setzero_ps(); 2]; R];
         for step in 0..block.steps {
             // SAFETY: the caller's: `steps` lines of 16 f32 and `steps` words of R rows are readable.
@@ -197,17 +202,18 @@ mod x86 {
                 }
             }
         }
-        for (row, sums) in tile.0.iter_mut().zip(&sums) {
-            // SAFETY: a row of the tile holds 48 f32.
+        for (i, sums) in sums.iter().enumerate() {
+            // SAFETY: the caller's: 16 columns of R rows are writable.
             unsafe {
-                _mm256_storeu_ps(row.as_mut_ptr(), sums[0]);
-                _mm256_storeu_ps(row.as_mut_ptr().add(8), sums[1]);
+                let row = tile.add(i).cast::<f32>();
+                _mm256_storeu_ps(row, sums[0]);
+                _mm256_storeu_ps(row.add(8), sums[1]);
             }
         }
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2(rows: usize, block: &Block, tile: &mut Tile) {
+    pub(super) unsafe fn avx2(rows: usize, block: &Block, tile: *mut TileRow) {
         // SAFETY: the caller's.
         unsafe {
             match rows {
@@ -225,7 +231,7 @@ mod x86 {
     macro_rules! avx512_kernels {
         ($features:literal, $name:ident, $fixed:ident, |$sum:ident, $a:ident, $b:ident| $product:expr) => {
             #[target_feature(enable = $features)]
-            unsafe fn $fixed<const R: usize, const P: usize>(block: &Block, tile: &mut Tile) {
+            unsafe fn $fixed<const R: usize, const P: usize>(block: &Block, tile: *mut TileRow) {
                 let mut sums = [[_mm512_setzero_ps(); P]; R];
                 for step in 0..block.steps {
                     // SAFETY: the caller's: `steps` lines of P panels and `steps` words of R rows are readable. A prefetch is a
@@ -247,16 +253,16 @@ mod x86 {
                         }
                     }
                 }
-                for (row, sums) in tile.0.iter_mut().zip(&sums) {
-                    for (out, sum) in row.chunks_exact_mut(WIDTH).zip(sums) {
-                        // SAFETY: a chunk holds 16 f32.
-                        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), *sum) };
+                for (i, sums) in sums.iter().enumerate() {
+                    for (j, sum) in sums.iter().enumerate() {
+                        // SAFETY: the caller's: 16 columns of P panels in R rows are writable.
+                        unsafe { _mm512_storeu_ps(tile.add(i).cast::<f32>().add(j * WIDTH), *sum) };
                     }
                 }
             }
 
             #[target_feature(enable = $features)]
-            unsafe fn $name<const P: usize>(rows: usize, block: &Block, tile: &mut Tile) {
+            unsafe fn $name<const P: usize>(rows: usize, block: &Block, tile: *mut TileRow) {
                 // SAFETY: the caller's.
                 unsafe {
                     match rows {
@@ -285,7 +291,7 @@ mod x86 {
     });
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    pub(super) unsafe fn avx512(rows: usize, panels: usize, block: &Block, tile: &mut Tile) {
+    pub(super) unsafe fn avx512(rows: usize, panels: usize, block: &Block, tile: *mut TileRow) {
         // SAFETY: the caller's.
         unsafe {
             match panels {
@@ -297,7 +303,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-    pub(super) unsafe fn avx512_bf16(rows: usize, panels: usize, block: &Block, tile: &mut Tile) {
+    pub(super) unsafe fn avx512_bf16(rows: usize, panels: usize, block: &Block, tile: *mut TileRow) {
         // SAFETY: the caller's.
         unsafe {
             match panels {

@@ -12,9 +12,9 @@
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
-mod driver;
-mod micro;
-mod pack;
+pub(crate) mod driver;
+pub(crate) mod micro;
+pub(crate) mod pack;
 pub(crate) mod patches;
 mod peak;
 #[cfg(test)]

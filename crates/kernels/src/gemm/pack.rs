@@ -12,12 +12,12 @@ use crate::gemm::patches::{self, Patches};
 use crate::gemm::round_to_bf16;
 
 /// Columns of a panel, rows of a transposed block, words of a line.
-pub(super) const WIDTH: usize = 16;
+pub(crate) const WIDTH: usize = 16;
 
 /// One step of a panel: 16 words, aligned to a cache line.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-pub(super) struct Line(pub(super) [u32; WIDTH]);
+pub(crate) struct Line(pub(crate) [u32; WIDTH]);
 
 impl Line {
     /// Sixteen zeros.
@@ -47,18 +47,18 @@ impl Format {
 
 /// An operand in memory, as rows of `stride` values.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Operand<'a> {
-    pub(super) data: &'a [f32],
-    pub(super) stride: usize,
+pub(crate) struct Operand<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
     /// Rows of the product's rows (left operand) or columns (right operand).
-    pub(super) outer: usize,
+    pub(crate) outer: usize,
     /// The length of the sums.
-    pub(super) k: usize,
+    pub(crate) k: usize,
     /// False: `data` is `[outer, k]`. True: `data` is `[k, outer]`.
-    pub(super) k_major: bool,
+    pub(crate) k_major: bool,
     /// The matrix whose rows are patches, in place of `data`: as the left operand `[outer, k]`, as the right one
     /// `[k, outer]`.
-    pub(super) patches: Option<&'a Patches<'a>>,
+    pub(crate) patches: Option<&'a Patches<'a>>,
 }
 
 impl<'a> Operand<'a> {
@@ -93,7 +93,7 @@ impl<'a> Operand<'a> {
 
 /// A rectangle of an operand's memory.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Window<'a> {
+pub(crate) struct Window<'a> {
     data: &'a [f32],
     first: usize,
     stride: usize,
@@ -126,19 +126,19 @@ impl<'a> Window<'a> {
 
 /// Memory that is fetched meanwhile, row after row. It is only a hint: any address will do.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fetch {
-    pub(super) at: *const u8,
+pub(crate) struct Fetch {
+    pub(crate) at: *const u8,
     /// Bytes from the end of a row to the next, wrapping.
-    pub(super) skip: usize,
+    pub(crate) skip: usize,
     /// The logarithm of the steps that a row takes.
-    pub(super) row_shift: u32,
+    pub(crate) row_shift: u32,
     /// Bytes a step.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 impl Fetch {
     /// Fetches nothing but the line at `p`.
-    pub(super) fn nothing(p: *const Line) -> Self {
+    pub(crate) fn nothing(p: *const Line) -> Self {
         Self { at: p.cast(), skip: 0, row_shift: 0, bytes: 0 }
     }
 }
@@ -285,7 +285,7 @@ unsafe fn right<W: Words>(
 
 /// The code that packs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packer {
+pub(crate) enum Packer {
     /// Plain code, f32.
     Plain,
     /// Plain code, f32 rounded to bf16.
@@ -307,7 +307,7 @@ impl Packer {
     /// # Safety
     /// `dst` must be writable for `rows` rounded up to 16 rows of `stride` words, `stride` be at least `steps` rounded up to
     /// 16, and the machine have the instructions.
-    pub(super) unsafe fn left(
+    pub(crate) unsafe fn left(
         self,
         a: &Operand<'_>,
         first_row: usize,
@@ -337,7 +337,7 @@ impl Packer {
     ///
     /// # Safety
     /// `dst` must be writable for `steps` lines of each panel, and the machine have the instructions.
-    pub(super) unsafe fn right(
+    pub(crate) unsafe fn right(
         self,
         b: &Operand<'_>,
         panels: (usize, usize),

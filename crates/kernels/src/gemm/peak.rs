@@ -79,7 +79,7 @@ fn micro_kernel(variant: Variant) -> f64 {
         };
         // SAFETY: `a` holds 32 rows of the stride, `b` the panels; the variant was checked; the tiles are configured and
         // STEPS is a multiple of 16.
-        unsafe { variant.micro.run(rows, panels, &block, &mut tile) };
+        unsafe { variant.micro.run(rows, panels, &block, tile.0.as_mut_ptr()) };
     }
     black_box(&tile);
     (2 * rows * panels * WIDTH * STEPS * 2 * ROUNDS) as f64
