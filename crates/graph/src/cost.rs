@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use kernels::winograd;
+
 use crate::graph::{Graph, Node, Role, Tensor};
 use crate::plan::Plan;
 use crate::{Op, OpKind};
@@ -121,7 +123,10 @@ fn flops(graph: &Graph, node: &Node) -> u64 {
         Op::LinearWeightGradient => 2 * len(i[0]) * last(i[1]),
         // Taps outside the picture count; zeros of a stretched dy and the sums of a doubled input do not: all three are the
         // same products.
-        Op::Conv2d { .. } => 2 * len(o[0]) * patch(graph, i[1]),
+        Op::Conv2d { options, .. } => {
+            let shape = options.shape(graph.shape(i[0]), graph.shape(i[1]));
+            if winograd::fits(&shape) { winograd::flops(&shape) } else { 2 * len(o[0]) * patch(graph, i[1]) }
+        }
         Op::Conv2dInputGradient { .. } => 2 * len(i[0]) * patch(graph, i[1]),
         Op::Conv2dWeightGradient { .. } => 2 * len(i[0]) * patch(graph, o[0]),
         // Keys that causal attention hides count: most of their products are made.

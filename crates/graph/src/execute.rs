@@ -8,6 +8,7 @@ use kernels::embed;
 use kernels::gemm::{self, Activation, Epilogue, PackedMatrix, Precision};
 use kernels::norm::{self, GroupNormShape, Modulation, ModulationGradient, Part, QkNorm, Rotary};
 use kernels::patchify::{PatchShape, patchify, unpatchify};
+use kernels::winograd;
 
 use crate::graph::{Graph, MAX_OPERANDS, Node, Tensor};
 use crate::op::{MAX_SEGMENTS, SegmentColumns};
@@ -68,7 +69,9 @@ pub(crate) fn execute(
         &Op::Conv2d { options, activation, bias, residual } => {
             let weight = matrix.expect("construction resolved the weight");
             let epilogue = epilogue(activation, bias, residual, x);
-            conv::conv2d(cpu, &options.shape(shape(i[0]), shape(i[1])), x[0], weight, &epilogue, o0);
+            let shape = options.shape(shape(i[0]), shape(i[1]));
+            let convolve = if winograd::fits(&shape) { winograd::conv2d } else { conv::conv2d };
+            convolve(cpu, &shape, x[0], weight, &epilogue, o0);
         }
         Op::Conv2dInputGradient { options } => {
             let weight = matrix.expect("construction resolved the weight");

@@ -288,7 +288,7 @@ fn step(
         let info = &graph.tensors[root.index()];
         inputs.push(match &info.role {
             Role::Parameter(name) => {
-                let kind = use_of(&node.op, position);
+                let kind = use_of(&node.op, position, &info.shape);
                 let found = packed.find(name, &info.shape, kind);
                 let index = found.ok_or_else(|| ExecutorError::NotPacked(name.clone()))?;
                 if kind == Use::Plain { Source::Plain(index) } else { Source::Matrix(index) }

@@ -11,6 +11,7 @@ use std::sync::{RwLock, RwLockReadGuard};
 use kernels::Cpu;
 use kernels::conv::{ConvShape, pack_transposed_weight};
 use kernels::gemm::{Layout, PackedMatrix, Precision};
+use kernels::winograd;
 
 use crate::graph::{Graph, Role, Tensor};
 use crate::{Conv2dOptions, Op, ParameterError, Parameters};
@@ -24,6 +25,8 @@ pub(crate) enum Use {
     Backward,
     /// Flipped and transposed, the operand of a convolution's input gradient. Doubling its input sums weights.
     Flipped { upsample: usize },
+    /// Transformed, the operand of a convolution that multiplies as Winograd's.
+    Winograd,
     /// Plain f32.
     Plain,
 }
@@ -33,6 +36,7 @@ struct Entry {
     shape: Vec<usize>,
     forward: Option<usize>,
     backward: Option<usize>,
+    winograd: Option<usize>,
     /// For each upsampling, from 1.
     flipped: [Option<usize>; 2],
     plain: Option<usize>,
@@ -119,6 +123,10 @@ impl PackedParameters {
                     let conv = any_picture(shape, upsample);
                     entry.flipped[upsample - 1] = Some(matrix(conv.transposed_patch(), conv.channels_in, store));
                 }
+                Use::Winograd if entry.winograd.is_none() => {
+                    let (k, n) = winograd::packed_size(&any_picture(shape, 1));
+                    entry.winograd = Some(matrix(k, n, store));
+                }
                 Use::Plain if entry.plain.is_none() => {
                     store.plain.push(Vec::new());
                     entry.plain = Some(store.plain.len() - 1);
@@ -143,6 +151,9 @@ impl PackedParameters {
         }
         if let Some(i) = entry.backward {
             store.matrices[i].pack(&self.cpu, &data, Layout::KN);
+        }
+        if let Some(i) = entry.winograd {
+            winograd::pack_weight(&self.cpu, &any_picture(&entry.shape, 1), &data, &mut store.matrices[i]);
         }
         for (i, upsample) in entry.flipped.iter().zip(1..) {
             if let Some(i) = *i {
@@ -197,6 +208,7 @@ impl PackedParameters {
             Use::Forward => entry.forward,
             Use::Backward => entry.backward,
             Use::Flipped { upsample } => entry.flipped[upsample - 1],
+            Use::Winograd => entry.winograd,
             Use::Plain => entry.plain,
         }
     }
@@ -207,9 +219,10 @@ fn any_picture(weight: &[usize], upsample: usize) -> ConvShape {
     Conv2dOptions { upsample, ..Conv2dOptions::default() }.shape(&[1, weight[1], weight[2], weight[3]], weight)
 }
 
-/// How input `position` of an operation is read.
-pub(crate) fn use_of(op: &Op, position: usize) -> Use {
+/// How input `position` of an operation, a parameter of this shape, is read.
+pub(crate) fn use_of(op: &Op, position: usize, shape: &[usize]) -> Use {
     match (op, position) {
+        (Op::Conv2d { options, .. }, 1) if winograd::fits(&options.shape(&[1; 4], shape)) => Use::Winograd,
         (Op::Linear { .. } | Op::Conv2d { .. }, 1) => Use::Forward,
         (Op::LinearInputGradient, 1) => Use::Backward,
         (Op::Conv2dInputGradient { options }, 1) => Use::Flipped { upsample: options.upsample },
@@ -225,7 +238,7 @@ fn uses(graph: &Graph) -> Vec<(Tensor, &str, Use)> {
         for (position, tensor) in node.inputs.iter().enumerate() {
             let root = roots[tensor.index()];
             if let Role::Parameter(name) = &graph.tensors[root.index()].role {
-                found.push((root, name.as_str(), use_of(&node.op, position)));
+                found.push((root, name.as_str(), use_of(&node.op, position, graph.shape(root))));
             }
         }
     }

@@ -1,13 +1,15 @@
-//! Speed of the row kernels and of attention: best of several runs, `cargo run --release -p kernels --example rows [threads [attention]]`.
+//! Speed of the row kernels and of attention: best of several runs, `cargo run --release -p kernels --example rows [threads [convolutions|attention]]`.
 
 use std::time::Instant;
 
 use kernels::Cpu;
 use kernels::attention::*;
+use kernels::conv::*;
 use kernels::elementwise::*;
-use kernels::gemm::Precision;
+use kernels::gemm::{Epilogue, PackedMatrix, Precision};
 use kernels::norm::*;
 use kernels::optimise::*;
+use kernels::winograd;
 
 fn best(mut f: impl FnMut()) -> f64 {
     f();
@@ -31,9 +33,16 @@ fn main() {
     let isa = simd::Isa::from_env().unwrap_or_else(|e| panic!("{e}"));
     let cpu = &Cpu::new(isa, threads);
     println!("{isa}, {threads} threads");
-    if std::env::args().nth(2).is_none_or(|part| part != "attention") {
+    let part = std::env::args().nth(2);
+    if part.as_deref().is_none_or(|part| part == "convolutions") {
+        convolutions(cpu);
+    }
+    if part.is_none() {
         rows(cpu);
         steps(cpu);
+    }
+    if part.is_some_and(|part| part != "attention") {
+        return;
     }
     for (heads, d, tokens) in [(1, 40, 4096), (1, 64, 4096), (2, 80, 1024), (4, 160, 256), (1, 512, 1024)] {
         self_attention(cpu, heads, d, tokens);
@@ -119,6 +128,51 @@ fn steps(cpu: &Cpu) {
         let seconds = best(|| muon_step(cpu, &s, rows, cols, &mut p[..len], &grads, &mut m[..len], &mut scratch));
         let flops = 5.0 * 2.0 * (2.0 * (cols * cols * rows) as f64 + (cols * cols * cols) as f64);
         println!("muon 2048x384 {precision:?}      {:12.1} us {:7.1} GFLOP/s", seconds * 1e6, flops / seconds / 1e9);
+    }
+}
+
+/// Convolutions of 3×3 as in the U-Nets and autoencoders of Stable Diffusion: side, channels.
+fn convolutions(cpu: &Cpu) {
+    for (side, channels_in, channels_out, upsample) in [
+        (64, 320, 320, 1),
+        (64, 640, 320, 1),
+        (32, 640, 640, 1),
+        (32, 1920, 640, 1),
+        (32, 640, 640, 2),
+        (128, 64, 64, 1),
+        (128, 128, 128, 1),
+        (128, 256, 256, 1),
+        (64, 512, 512, 1),
+    ] {
+        let shape = ConvShape {
+            batch: 1,
+            height: side,
+            width: side,
+            channels_in,
+            channels_out,
+            kernel: (3, 3),
+            stride: 1,
+            padding: [1; 4],
+            upsample,
+            crop: (0, 0),
+        };
+        let x = vec![0.5; shape.input_len()];
+        let w = vec![0.5; shape.weight_len()];
+        let mut out = vec![0.0; shape.output_len()];
+        let flops = 2.0 * (shape.output_len() * shape.patch()) as f64;
+        let mut direct = PackedMatrix::new(cpu.isa, Precision::Bf16, shape.patch(), channels_out);
+        pack_weight(cpu, &shape, &w, &mut direct);
+        let (k, n) = winograd::packed_size(&shape);
+        let mut transformed = PackedMatrix::new(cpu.isa, Precision::Bf16, k, n);
+        winograd::pack_weight(cpu, &shape, &w, &mut transformed);
+        let seconds = [
+            best(|| conv2d(cpu, &shape, &x, &direct, &Epilogue::default(), &mut out)),
+            best(|| winograd::conv2d(cpu, &shape, &x, &transformed, &Epilogue::default(), &mut out)),
+        ];
+        let [direct, winograd] = seconds.map(|seconds| flops / seconds / 1e9);
+        println!(
+            "conv {side} {channels_in} {channels_out} x{upsample}: {direct:7.1} GFLOP/s, Winograd's {winograd:7.1}"
+        );
     }
 }
 

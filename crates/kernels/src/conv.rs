@@ -105,7 +105,7 @@ impl ConvShape {
     }
 
     /// The patches of `x` that the outputs are made of.
-    fn patches<'a>(&self, x: &'a [f32]) -> Patches<'a> {
+    pub(crate) fn patches<'a>(&self, x: &'a [f32]) -> Patches<'a> {
         self.check();
         assert_eq!(x.len(), self.input_len(), "x is [B, H, W, ci]");
         let (output, extent) = (self.output(), self.extent());

@@ -15,6 +15,7 @@ pub mod patchify;
 pub mod pool;
 pub mod reference;
 mod rows;
+pub mod winograd;
 
 pub use cpu::Cpu;
 pub use pool::Pool;

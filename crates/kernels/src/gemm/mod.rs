@@ -113,6 +113,16 @@ impl PackedMatrix {
         driver::pack_right(cpu, self.variant, &b, &mut self.lines);
     }
 
+    /// What it was packed for, and its panels.
+    pub(crate) fn lines(&self) -> (Variant, &[Line]) {
+        (self.variant, &self.lines)
+    }
+
+    /// As [`Self::lines`], to be filled.
+    pub(crate) fn lines_mut(&mut self) -> (Variant, &mut [Line]) {
+        (self.variant, &mut self.lines)
+    }
+
     /// The length of the sums.
     pub fn k(&self) -> usize {
         self.k

@@ -37,7 +37,7 @@ pub(crate) struct Axis {
 impl Axis {
     /// The input pixel of a tap, unless it is padding.
     #[inline(always)]
-    fn index(&self, output: usize, tap: usize) -> Option<usize> {
+    pub(crate) fn index(&self, output: usize, tap: usize) -> Option<usize> {
         let at = usize::try_from((output * self.step + tap) as isize - self.before).ok()?;
         let index = if self.stretch == 1 { at } else { at / self.stretch };
         let hit = self.between == Between::Repeated || index * self.stretch == at;
