@@ -3,12 +3,13 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::{architecture, folder, single_file};
 use engine::stable_diffusion::{Checkpoint, Pipeline, Recipe, Request, Tile, is_checkpoint, plan, verify};
 use engine::{CancelToken, EngineError, Event, Image, Options, PrecisionChoice, Size, Start};
-use formats::safetensors::File;
+use formats::safetensors::{File, Tensor, write};
 use image::{GrayImage, RgbaImage};
 use sampling::{Prediction, RandomSource, SigmaSampler, SigmaSchedule};
 
@@ -151,6 +152,80 @@ fn a_single_file_is_the_same_model() {
     // Its sizes are not those of a published family.
     let error = Checkpoint::open(&path, None).unwrap_err().to_string();
     assert!(error.contains("unknown family: 32 channels"), "{error}");
+}
+
+/// The nearest number of eight bits, 1-4-3 without infinities (arXiv 2209.05433).
+fn to_f8(x: f32) -> u8 {
+    let value = |bits: u8| match (f32::from(bits >> 3), f32::from(bits & 7)) {
+        (0.0, mantissa) => mantissa / 8.0 * (-6f32).exp2(),
+        (exponent, mantissa) => (1.0 + mantissa / 8.0) * (exponent - 7.0).exp2(),
+    };
+    let distance = |bits: &u8| (value(*bits) - x.abs()).abs();
+    let nearest = (0..0x7f).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap();
+    nearest | u8::from(x.is_sign_negative()) << 7
+}
+
+#[test]
+fn eight_bits_and_shards_are_the_same_model() {
+    use safetensors::{Dtype, tensor::TensorView};
+    let folder = folder("sd1");
+    let short = Request { steps: 3, ..request() };
+    // Everything in eight bits, and the same numbers in f32.
+    let whole = File::open(single_file(folder.path(), "sd1")).unwrap();
+    let pictures = [Dtype::F8_E4M3, Dtype::F32].map(|dtype| {
+        let stored = whole.names().map(|name| {
+            let values = whole.to_f32(name).unwrap();
+            let bits: Vec<u8> = values.iter().map(|x| to_f8(*x)).collect();
+            (name.to_owned(), whole.shape(name).unwrap().to_vec(), bits)
+        });
+        let stored: Vec<_> = stored.collect();
+        let path = folder.path().join("eight.safetensors");
+        let views = stored
+            .iter()
+            .map(|(name, shape, bits)| (name.clone(), TensorView::new(Dtype::F8_E4M3, shape.clone(), bits).unwrap()));
+        safetensors::serialize_to_file(views, None, &path).unwrap();
+        if dtype == Dtype::F32 {
+            let eight = File::open(&path).unwrap();
+            let tensors: Vec<_> = eight
+                .names()
+                .map(|name| Tensor::f32(name.to_owned(), eight.shape(name).unwrap(), eight.to_f32(name).unwrap()))
+                .collect();
+            let wide = folder.path().join("wide.safetensors");
+            write(&wide, tensors, &BTreeMap::new()).unwrap();
+            std::fs::rename(wide, &path).unwrap();
+        }
+        let file = Checkpoint::open_as(&path, architecture(folder.path()), None).unwrap();
+        let mut pipeline = Pipeline::new(file, None, &options(2, PrecisionChoice::F32)).unwrap();
+        draw(&mut pipeline, &short).remove(0).pixels
+    });
+    assert_eq!(pictures[0], pictures[1]);
+    let expected = draw(&mut pipeline(folder.path(), 2), &short);
+    assert_ne!(pictures[0], expected[0].pixels);
+    // The U-Net in two files and an index.
+    let unet = folder.path().join("unet");
+    let path = unet.join("diffusion_pytorch_model.safetensors");
+    let file = File::open(&path).unwrap();
+    let names: Vec<String> = file.names().map(str::to_owned).collect();
+    let mut map = serde_json::Map::new();
+    for (part, names) in names.chunks(names.len().div_ceil(2)).enumerate() {
+        let shard = format!("diffusion_pytorch_model-0000{}-of-00002.safetensors", part + 1);
+        let tensors: Vec<_> = names
+            .iter()
+            .map(|name| Tensor::f32(name.clone(), file.shape(name).unwrap(), file.to_f32(name).unwrap()))
+            .collect();
+        write(unet.join(&shard), tensors, &BTreeMap::new()).unwrap();
+        map.extend(names.iter().map(|name| (name.clone(), shard.clone().into())));
+    }
+    drop(file);
+    std::fs::remove_file(&path).unwrap();
+    let index = serde_json::json!({ "metadata": {}, "weight_map": map });
+    std::fs::write(unet.join("diffusion_pytorch_model.safetensors.index.json"), index.to_string()).unwrap();
+    let sharded = draw(&mut pipeline(folder.path(), 2), &short);
+    assert_eq!(sharded[0].pixels, expected[0].pixels);
+    // A shard that is missing is named.
+    std::fs::remove_file(unet.join("diffusion_pytorch_model-00002-of-00002.safetensors")).unwrap();
+    let error = Checkpoint::open(folder.path(), None).unwrap_err().to_string();
+    assert!(error.contains("00002-of-00002"), "{error}");
 }
 
 #[test]
