@@ -324,8 +324,12 @@ mod tests {
 
     #[test]
     fn the_next_duel_is_the_one_that_adds_most_information() {
-        let duels =
-            [duel(0, 1, Outcome::First), duel(0, 1, Outcome::Tie), duel(1, 2, Outcome::Second), duel(2, 3, Outcome::First)];
+        let duels = [
+            duel(0, 1, Outcome::First),
+            duel(0, 1, Outcome::Tie),
+            duel(1, 2, Outcome::Second),
+            duel(2, 3, Outcome::First),
+        ];
         let ranking = rank_duels(4, &duels, 0.05, DEFAULT_DEVIATION).expect("ranking");
         let theta: Vec<f64> = ranking.strengths.iter().map(|s| s.theta).collect();
         let log_determinant = |extra: Option<(usize, usize)>| {

@@ -84,12 +84,11 @@ impl std::fmt::Display for Side {
 }
 
 /// Sound data of which a statistic cannot (yet) be computed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "why")]
 #[non_exhaustive]
 pub enum Untestable {
     /// Fewer people than the statistic needs.
-    #[error("{side} has {people} people, at least {needed} are needed")]
     TooFew {
         /// Which arm.
         side: Side,
@@ -99,21 +98,50 @@ pub enum Untestable {
         needed: u64,
     },
     /// A relative lift needs a baseline above zero.
-    #[error("the control's mean is {mean}: a lift relative to it has no meaning, look at the difference")]
     Baseline {
         /// The control's mean.
         mean: f64,
     },
     /// An arm where everybody gave the same value.
-    #[error("everybody in {side} gave the same value: its spread cannot be estimated yet")]
     NoVariance {
         /// Which arm.
         side: Side,
     },
     /// One arm gives proportions and the other means.
-    #[error("one arm counts successes and the other sums values")]
     Kinds,
     /// The numbers are too large, too small or too far apart for double precision.
-    #[error("the values are outside what double precision can compare")]
     OutOfRange,
 }
+
+impl Untestable {
+    /// The reason, with the arms' own names.
+    pub fn words(&self, control: &str, treatment: &str) -> String {
+        let name = |side: &Side| match side {
+            Side::Control => control,
+            Side::Treatment => treatment,
+        };
+        match self {
+            Self::TooFew { side, people, needed } => {
+                format!("{} has {people} people, at least {needed} are needed", name(side))
+            }
+            Self::Baseline { mean } => {
+                format!("the mean of {control} is {mean}: a lift relative to it has no meaning, look at the difference")
+            }
+            Self::NoVariance { side } => {
+                format!("everybody in {} gave the same value: its spread cannot be estimated yet", name(side))
+            }
+            Self::Kinds => format!("one of {control} and {treatment} counts successes and the other sums values"),
+            Self::OutOfRange => {
+                format!("the values of {control} and {treatment} are outside what double precision can compare")
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Untestable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.words(&Side::Control.to_string(), &Side::Treatment.to_string()))
+    }
+}
+
+impl std::error::Error for Untestable {}

@@ -228,8 +228,9 @@ pub fn ways(baseline: Baseline, lift: f64, sureness: &Sureness, traffic: u64) ->
         arms,
         people: all(pair, 2),
         days: days_needed(pair, 2, traffic)?,
-        words: "Let a bandit move people to what works: fewer people see poor pictures, but it chooses rather than proves."
-            .into(),
+        words:
+            "Let a bandit move people to what works: fewer people see poor pictures, but it chooses rather than proves."
+                .into(),
     });
     if arms > 4 {
         let few = people_per_arm(baseline, lift, &Sureness { arms: 4, ..*sureness })?;

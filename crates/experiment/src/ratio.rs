@@ -44,7 +44,8 @@ pub fn ratio_chi_square(people: &[u64], weights: &[f64]) -> Result<RatioTest, Ex
     if planned.len() < 2 || total == 0.0 {
         return Ok(RatioTest { p_value: 1.0, arms: planned.len() });
     }
-    let statistic: f64 = planned.iter().map(|(n, share)| (n - share * total) * ((n - share * total) / (share * total))).sum();
+    let statistic: f64 =
+        planned.iter().map(|(n, share)| (n - share * total) * ((n - share * total) / (share * total))).sum();
     let p_value = if statistic.is_finite() { chi_square_sf(statistic, planned.len() - 1) } else { 0.0 };
     Ok(RatioTest { p_value, arms: planned.len() })
 }
@@ -75,7 +76,8 @@ fn log_bayes_factor(planned: &[(f64, f64)]) -> f64 {
         .iter()
         .map(|&(n, share)| {
             let (before, after) = (c * share, c * share + n);
-            deviance(after, grown * share) - 0.5 * (after / before).ln() + stirling_error(after) - stirling_error(before)
+            deviance(after, grown * share) - 0.5 * (after / before).ln() + stirling_error(after)
+                - stirling_error(before)
         })
         .sum();
     parts + 0.5 * (grown / c).ln() - stirling_error(grown) + stirling_error(c)
@@ -122,7 +124,10 @@ mod tests {
         };
         for (people, weights, reference) in rows("srm") {
             let ours = ratio_chi_square(&people, &weights).expect("test").p_value;
-            assert!((ours - reference).abs() <= 1e-9 * reference + 1e-300, "{people:?} {weights:?}: {ours:e} {reference:e}");
+            assert!(
+                (ours - reference).abs() <= 1e-9 * reference + 1e-300,
+                "{people:?} {weights:?}: {ours:e} {reference:e}"
+            );
         }
         for (people, weights, reference) in rows("dirichlet") {
             let ours = log_bayes_factor(&planned(&people, &weights).expect("planned"));

@@ -100,10 +100,8 @@ pub fn bayes(
         return Err(ExperimentError::field("caring", format!("expected a number from 0, found {caring}")));
     }
     Ok(posteriors(samples, prior).map(|posteriors| {
-        let better_is_larger: Vec<Posterior> = posteriors
-            .iter()
-            .map(|p| if direction == Direction::LargerIsBetter { *p } else { p.mirrored() })
-            .collect();
+        let better_is_larger: Vec<Posterior> =
+            posteriors.iter().map(|p| if direction == Direction::LargerIsBetter { *p } else { p.mirrored() }).collect();
         let compared = compare(&better_is_larger, control);
         let arms: Vec<Belief> = posteriors
             .iter()
@@ -122,9 +120,8 @@ pub fn bayes(
                 }
             })
             .collect();
-        let choice = (0..arms.len())
-            .min_by(|&i, &j| arms[i].expected_loss.total_cmp(&arms[j].expected_loss))
-            .unwrap_or(control);
+        let choice =
+            (0..arms.len()).min_by(|&i, &j| arms[i].expected_loss.total_cmp(&arms[j].expected_loss)).unwrap_or(control);
         Beliefs { may_stop: arms.len() > 1 && arms[choice].expected_loss < caring, arms, choice }
     }))
 }

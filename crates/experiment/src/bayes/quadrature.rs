@@ -40,9 +40,7 @@ impl Rule {
             let up = legendre(rule.nodes[i]);
             for k in 0..NODES {
                 let at = legendre(rule.nodes[k]);
-                let sum: f64 = (0..NODES)
-                    .map(|n| at[n] * (up[n + 1] - if n == 0 { -1.0 } else { up[n - 1] }))
-                    .sum();
+                let sum: f64 = (0..NODES).map(|n| at[n] * (up[n + 1] - if n == 0 { -1.0 } else { up[n - 1] })).sum();
                 rule.partial[i][k] = 0.5 * rule.weights[k] * sum;
             }
         }
@@ -197,7 +195,13 @@ pub(super) fn compare(posteriors: &[Posterior], control: usize) -> Comparison {
             let control_below = row[control].2;
             for (i, &(density, log, below)) in row.iter().enumerate() {
                 let others = match zeros - usize::from(!log.is_finite()) {
-                    0 => if log.is_finite() { (logs - log).min(0.0) } else { logs },
+                    0 => {
+                        if log.is_finite() {
+                            (logs - log).min(0.0)
+                        } else {
+                            logs
+                        }
+                    }
                     _ => f64::NEG_INFINITY,
                 };
                 result.best[i] += mass * density * others.exp();
@@ -229,8 +233,7 @@ impl Distribution {
         let rule = Rule::new();
         let edges = panels(&[posterior], &[posterior.support()]);
         let mut this = Self { posterior, rule, before: vec![0.0; edges.len()], after: vec![0.0; edges.len()], edges };
-        let masses: Vec<f64> =
-            this.edges.windows(2).map(|pair| this.mass(pair[0], pair[1])).collect();
+        let masses: Vec<f64> = this.edges.windows(2).map(|pair| this.mass(pair[0], pair[1])).collect();
         for (i, mass) in masses.iter().enumerate() {
             this.before[i + 1] = this.before[i] + mass;
         }
@@ -243,8 +246,7 @@ impl Distribution {
     /// Mass between two coordinates inside one panel, not normalised.
     fn mass(&self, low: f64, high: f64) -> f64 {
         let (middle, half) = (0.5 * (low + high), 0.5 * (high - low));
-        let values =
-            std::array::from_fn(|k| self.posterior.log_density(middle + half * self.rule.nodes[k]).exp());
+        let values = std::array::from_fn(|k| self.posterior.log_density(middle + half * self.rule.nodes[k]).exp());
         half * dot(&self.rule.weights, &values)
     }
 
@@ -264,7 +266,11 @@ impl Distribution {
         for _ in 0..100 {
             let mass = if upper { self.mass(u, end) } else { self.mass(start, u) };
             let excess = if upper { rest - mass } else { mass - rest };
-            if excess < 0.0 { low = u } else { high = u }
+            if excess < 0.0 {
+                low = u
+            } else {
+                high = u
+            }
             let newton = u - excess / self.posterior.log_density(u).exp();
             let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
             if (next - u).abs() <= 1e-15 * u.abs().max(end - start) {

@@ -212,7 +212,7 @@ def make_plan():
         other = base * (1 + lift)
         sd = np.sqrt(base * (1 - base) + other * (1 - other))
         n = power.normal_sample_size_one_tail(other - base, wanted, alpha / 2, sd)
-        reached = power.normal_power_het(abs(other - base), n, alpha, std_null=sd, std_alternative=sd)
+        reached = power.normal_power_het(abs(other - base), max(np.ceil(n), 2), alpha, std_null=sd, std_alternative=sd)
         proportions.append([base, lift, alpha, wanted, n, reached])
         mean, sd = 10 ** rng.uniform(-2, 4), 10 ** rng.uniform(-2, 4)
         n = power.normal_sample_size_one_tail(mean * lift, wanted, alpha / 2, sd * np.sqrt(2))
