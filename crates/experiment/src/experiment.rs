@@ -257,7 +257,7 @@ fn add(arm: &str, count: u64, row: &Day) -> Result<u64, ExperimentError> {
 impl Metric {
     fn sample(&self, people: u64, total: Total) -> Result<Sample, ExperimentError> {
         match self.kind {
-            MetricKind::Proportion if total.sum < 0.0 || total.sum.fract() != 0.0 || !(total.sum <= people as f64) => {
+            MetricKind::Proportion if total.sum.fract() != 0.0 || !(0.0..=people as f64).contains(&total.sum) => {
                 let message = format!("expected a whole number from 0 to the {people} people, found {}", total.sum);
                 Err(ExperimentError::field("sum", message))
             }

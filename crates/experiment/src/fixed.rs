@@ -110,3 +110,57 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     }
     adjusted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BILLION: u64 = 1_000_000_000;
+
+    fn sample((successes, people): (u64, u64)) -> Sample {
+        Sample::proportion(people, successes).expect("sample")
+    }
+
+    /// Values of statsmodels 0.15 (`proportion_confint`, `confint_proportions_2indep`).
+    #[test]
+    fn intervals_at_the_ends_are_those_of_statsmodels() {
+        for (counts, low, high) in [
+            ((0, 1), 0.0, 0.7934506856227627),
+            ((0, 10), 0.0, 0.27753279986288926),
+            ((10, 10), 0.7224672001371106, 1.0),
+            ((0, BILLION), 0.0, 3.8414588059373206e-09),
+            ((BILLION, BILLION), 0.9999999961585411, 1.0),
+        ] {
+            let ours = wilson(&sample(counts), 0.05).expect("alpha").expect("people");
+            assert!((ours.low - low).abs() <= 1e-12 * low && (ours.high - high).abs() <= 1e-12 * high, "{ours:?}");
+        }
+        for (treatment, control, low, high) in [
+            ((0, 10), (0, 20), -0.1611251580528194, 0.27753279986288926),
+            ((10, 10), (0, 20), 0.6790860371419145, 1.0),
+            ((10, 10), (20, 20), -0.27753279986288937, 0.16112515805281957),
+            ((0, BILLION), (BILLION, BILLION), -1.0, -0.9999999945673568),
+        ] {
+            let ours = newcombe(&sample(control), &sample(treatment), 0.05).expect("alpha").expect("people");
+            assert!((ours.low - low).abs() < 1e-12 && (ours.high - high).abs() < 1e-12, "{ours:?}");
+            assert!(ours.low >= -1.0 && ours.high <= 1.0);
+        }
+    }
+
+    #[test]
+    fn nobody_means_and_bad_alphas_are_told() {
+        let some = sample((1, 10));
+        assert!(matches!(wilson(&sample((0, 0)), 0.05), Ok(Err(Untestable::TooFew { people: 0, .. }))));
+        let mean = Sample::mean_of(10, 5.0, 5.0).expect("sample");
+        assert!(matches!(newcombe(&some, &mean, 0.05), Ok(Err(Untestable::Kinds))));
+        for alpha in [0.0, 1.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(wilson(&some, alpha).is_err() && newcombe(&some, &some, alpha).is_err(), "{alpha}");
+        }
+    }
+
+    #[test]
+    fn holm_keeps_order_and_takes_nan_for_one() {
+        assert_eq!(holm(&[]), Vec::<f64>::new());
+        let adjusted = holm(&[0.04, f64::NAN, 0.01]);
+        assert!((adjusted[0] - 0.08).abs() < 1e-15 && adjusted[1] == 1.0 && (adjusted[2] - 0.03).abs() < 1e-15);
+    }
+}

@@ -97,7 +97,7 @@ fn people_exact(baseline: Baseline, lift: f64, sureness: &Sureness) -> Result<f6
 /// A field out of range; a lift that makes a rate leave 0..=1; more people than 10¹⁵.
 pub fn people_per_arm(baseline: Baseline, lift: f64, sureness: &Sureness) -> Result<u64, ExperimentError> {
     let exact = people_exact(baseline, lift, sureness)?.ceil().max(2.0);
-    if !(exact <= crate::sample::MOST_PEOPLE as f64) {
+    if exact > crate::sample::MOST_PEOPLE as f64 {
         return Err(ExperimentError::field("lift", format!("finding {lift} would take {exact:.1e} people an arm")));
     }
     Ok(exact as u64)
@@ -246,4 +246,76 @@ pub fn ways(baseline: Baseline, lift: f64, sureness: &Sureness, traffic: u64) ->
         });
     }
     Ok(ways)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CLICKS: Baseline = Baseline::Proportion { rate: 0.01 };
+
+    #[test]
+    fn ten_variations_have_four_ways_and_all_cheaper_ones_are() {
+        let ten = Sureness { arms: 10, ..Sureness::default() };
+        let ways = ways(CLICKS, 0.2, &ten, 20_000).expect("ways");
+        let kinds: Vec<WayKind> = ways.iter().map(|way| way.kind).collect();
+        assert_eq!(kinds, [WayKind::AllAtOnce, WayKind::Staged, WayKind::Bandit, WayKind::Fewer]);
+        let all = people_per_arm(CLICKS, 0.2, &ten).expect("people");
+        assert_eq!((ways[0].people, ways[0].days), (10 * all, (10 * all).div_ceil(20_000)));
+        assert!(ways[1..].iter().all(|way| way.people < ways[0].people && way.days < ways[0].days), "{ways:?}");
+        let pair = super::ways(CLICKS, 0.2, &Sureness::default(), 20_000).expect("ways");
+        assert!(pair.len() == 1 && pair[0].people == 2 * 42_691 && pair[0].days == 5, "{pair:?}");
+    }
+
+    #[test]
+    fn days_are_whole_and_never_wrap() {
+        assert_eq!(days_needed(100, 2, 100).expect("days"), 2);
+        assert_eq!(days_needed(101, 2, 100).expect("days"), 3);
+        assert_eq!(days_needed(u64::MAX, 64, 1).expect("days"), u64::MAX);
+        assert!(days_needed(1, 0, 1).is_err() && days_needed(1, 1, 0).is_err());
+    }
+
+    #[test]
+    fn bad_plans_are_named() {
+        let good = Sureness::default();
+        for (baseline, lift, sureness, field) in [
+            (Baseline::Proportion { rate: 0.0 }, 0.2, good, "rate"),
+            (Baseline::Proportion { rate: f64::NAN }, 0.2, good, "rate"),
+            (Baseline::Mean { mean: 1.0, deviation: 0.0 }, 0.2, good, "deviation"),
+            (CLICKS, 0.0, good, "lift"),
+            (CLICKS, 100.0, good, "lift"),
+            (CLICKS, -1.1, good, "lift"),
+            (CLICKS, 1e-12, good, "lift"),
+            (CLICKS, 0.2, Sureness { alpha: 0.0, ..good }, "alpha"),
+            (CLICKS, 0.2, Sureness { power: 0.01, ..good }, "power"),
+            (CLICKS, 0.2, Sureness { power: 1.0, ..good }, "power"),
+            (CLICKS, 0.2, Sureness { arms: 1, ..good }, "arms"),
+            (CLICKS, 0.2, Sureness { arms: 65, ..good }, "arms"),
+        ] {
+            let error = people_per_arm(baseline, lift, &sureness).expect_err("must be refused").to_string();
+            assert!(error.starts_with(field), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_detectable_lift_is_the_inverse_of_the_people(
+            rate in 1e-6..0.999_f64,
+            people in 2..1_000_000_000_000_u64,
+            alpha in 1e-6..0.5_f64,
+            power in 0.5..0.999_f64,
+            arms in 2..64usize,
+        ) {
+            let sureness = Sureness { alpha, power, arms };
+            let baseline = Baseline::Proportion { rate };
+            if let Some(lift) = detectable_lift(baseline, people, &sureness).expect("lift") {
+                prop_assert!(lift > 0.0 && rate * (1.0 + lift) <= 1.0 + 1e-12);
+                if rate * (1.0 + lift) < 1.0 {
+                    let exact = people_exact(baseline, lift, &sureness).expect("people");
+                    prop_assert!((exact / people as f64 - 1.0).abs() < 1e-6, "{exact} {people}");
+                }
+            }
+        }
+    }
 }

@@ -278,7 +278,7 @@ fn any_value() -> impl Strategy<Value = (u64, f64, f64)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_counts_give_numbers(counts in proptest::collection::vec(any_count(), 1..9), smaller in any::<bool>()) {

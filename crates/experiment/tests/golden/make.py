@@ -145,7 +145,8 @@ def make_compare():
 
 def exact_best(posteriors):
     """P(best) and expected loss of independent posteriors (scipy frozen distributions), by Gauss-Legendre panels."""
-    points = sorted({float(d.ppf(q)) for d in posteriors for q in [1e-13, 1e-6, 0.02, 0.5, 0.98, 1 - 1e-6, 1 - 1e-13]})
+    points = sorted({float(d.ppf(q)) for d in posteriors for q in [1e-28, 1e-20, 1e-13, 1e-6, 0.02, 0.5]}
+                    | {float(d.isf(q)) for d in posteriors for q in [1e-28, 1e-20, 1e-13, 1e-6, 0.02]})
     nodes, weights = np.polynomial.legendre.leggauss(40)
     edges = np.concatenate([np.linspace(low, high, 3)[:-1] for low, high in zip(points, points[1:])] + [points[-1:]])
     middle, half = (edges[1:] + edges[:-1]) / 2, (edges[1:] - edges[:-1]) / 2
@@ -172,8 +173,10 @@ def make_bayes():
     while len(betas) < 500:
         arms = int(rng.integers(2, 7))
         rate = rng.uniform(0.002, 0.6)
-        people = [int(10 ** rng.uniform(2, 6)) for _ in range(arms)]
-        counts = [int(rng.binomial(n, rate * rng.uniform(0.9, 1.1))) for n in people]
+        people = [int(10 ** rng.uniform(2, 9)) for _ in range(arms)]
+        # Far enough apart to be told apart sometimes, whatever the size.
+        apart = rate * 2 * rng.normal(size=arms) / np.sqrt(rate * np.min(people))
+        counts = [int(rng.binomial(n, np.clip(rate + d, 0, 1))) for n, d in zip(people, apart)]
         posteriors = [stats.beta(1 + c, 1 + n - c) for n, c in zip(people, counts)]
         best, loss = exact_best(posteriors)
         intervals = [[d.ppf(0.025), d.isf(0.025)] for d in posteriors]
