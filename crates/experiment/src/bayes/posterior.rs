@@ -54,9 +54,9 @@ impl Posterior {
     pub(super) fn log_density(self, u: f64) -> f64 {
         let distance = u - self.mode();
         match self {
-            // Only one side is needed, Beta(a, b) at u is Beta(b, a) at −u: on it nothing cancels inside the logarithm.
-            Self::Beta { a, b } if distance >= 0.0 => right_of_mode(a, b, distance),
-            Self::Beta { a, b } => right_of_mode(b, a, -distance),
+            // Beta(a, b) at u is Beta(b, a) at −u; of the two, the one with a ≤ b keeps its digits.
+            Self::Beta { a, b } if a <= b => logit_density(a, b, distance),
+            Self::Beta { a, b } => logit_density(b, a, -distance),
             Self::Normal { sd, .. } => -0.5 * (distance / sd) * (distance / sd),
         }
     }
@@ -131,8 +131,8 @@ fn logistic(u: f64) -> f64 {
     }
 }
 
-/// ln density of Beta(a, b) in logits, `d` ≥ 0 above its mode: a·d − (a+b)·ln(1 + p·(eᵈ − 1)) with p = a/(a+b).
-fn right_of_mode(a: f64, b: f64, d: f64) -> f64 {
+/// ln density of Beta(a, b), a ≤ b, in logits, `d` from its mode: a·d − (a+b)·ln(1 + p·(eᵈ − 1)) with p = a/(a+b) ≤ ½.
+fn logit_density(a: f64, b: f64, d: f64) -> f64 {
     let p = a / (a + b);
     if d > 600.0 {
         return a * d - (a + b) * (p.ln() + d);
