@@ -146,6 +146,9 @@ fn revenue_is_compared_by_its_mean() {
     assert!(metric.warnings.iter().any(|w| w.contains("No Bayesian view")), "{:?}", metric.warnings);
 }
 
+/// What breaks a sound experiment.
+type Change<'a> = &'a dyn Fn(&mut Experiment);
+
 #[test]
 fn errors_name_arm_day_and_field() {
     let broken = |change: &dyn Fn(&mut Experiment)| {
@@ -155,7 +158,7 @@ fn errors_name_arm_day_and_field() {
     };
     let total = |sum: f64, sum_squares| Total { sum, sum_squares };
     let mean = |data: &mut Experiment| data.metrics[0].kind = MetricKind::Mean;
-    let cases: [(&dyn Fn(&mut Experiment), &str); 16] = [
+    let cases: [(Change, &str); 16] = [
         (
             &|d| d.arms[1].days[0].totals[0] = total(101.0, None),
             "arm 'arm 1', day 1, sum of 'clicks': expected a whole number",
