@@ -41,6 +41,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// Measure the speed of kernels and models on this machine.
     Bench(BenchArgs),
+    /// Check, compare or show a catalogue of what pictures cost.
+    Prices(PricesArgs),
     /// Serve pictures over HTTP: a page, OpenAI's and A1111's interfaces, a durable queue.
     Serve(ServeArgs),
     /// Show the recipe inside a picture and check that running it again gives the same pixels.
@@ -410,6 +412,49 @@ pub struct ServeArgs {
     /// How to run.
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+/// Options of `prices`.
+#[derive(Debug, Args)]
+pub struct PricesArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: PricesCommand,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// Commands of `prices`.
+#[derive(Debug, Subcommand)]
+pub enum PricesCommand {
+    /// Say what is wrong with a catalogue, by row and field, and which rows are old; fails if it cannot be used.
+    Check {
+        /// The catalogue (TOML) [default: the one that comes with the program].
+        file: Option<PathBuf>,
+        /// The day to count from, such as 2026-06-15 [default: today, in UTC].
+        #[arg(long, value_name = "DATE")]
+        today: Option<price::Date>,
+    },
+    /// Say which rows were added, removed or changed, with percentages.
+    Diff {
+        /// A catalogue.
+        old: PathBuf,
+        /// A later one.
+        new: PathBuf,
+    },
+    /// List the rows of a catalogue.
+    Show {
+        /// The catalogue (TOML) [default: the one that comes with the program].
+        #[arg(long, value_name = "FILE")]
+        catalogue: Option<PathBuf>,
+        /// The day to count from, such as 2026-06-15 [default: today, in UTC].
+        #[arg(long, value_name = "DATE")]
+        today: Option<price::Date>,
+        /// Print the file itself instead, to begin an own one with.
+        #[arg(long)]
+        text: bool,
+    },
 }
 
 /// Options of the worker.

@@ -22,3 +22,8 @@ pub use jiff::civil::Date;
 pub use money::{Currency, Decimal, Money, ParseError};
 pub use report::{BreakEven, BreakPoint, Excluded, ExtraCosts, Line, Point, Report, Series, report};
 pub use tariff::Reason;
+
+/// Today, in UTC.
+pub fn today() -> Date {
+    jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date()
+}

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
 
+use jiff::civil::Date;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::read::Problem;
-use crate::money::Decimal;
+use crate::money::{Decimal, ParseError};
 
 /// Line numbers of byte offsets.
 pub(super) struct Lines(Vec<usize>);
@@ -73,6 +74,16 @@ impl<'a> Fields<'a> {
             self.problem(field, "is missing");
         }
         self.maybe(field)
+    }
+
+    /// A date that may be missing.
+    pub fn date(&mut self, field: &'static str) -> Option<Date> {
+        let text: String = self.maybe(field)?;
+        let date = text.parse().ok();
+        if date.is_none() {
+            self.problem(field, ParseError::new(&text, "a date such as 2026-06-01").to_string());
+        }
+        date
     }
 
     /// A text that must be there and say something.
@@ -143,18 +154,17 @@ impl<'a> Fields<'a> {
 
     /// Keeps the problems of an inner table.
     pub fn close(&mut self, inner: Fields<'a>, context: &str) {
-        self.problems.extend(inner.finish(context));
+        self.problems.extend(inner.finish(Some(context)));
     }
 
-    /// Every problem; whatever was not taken is one. `context` says for what the row was read.
-    pub fn finish(mut self, context: &str) -> Vec<Problem> {
-        for key in self.table.keys() {
-            if !self.taken.contains(key.get_ref().as_ref()) {
-                let line = Some(self.lines.at(key.span().start));
-                let field = format!("{}{}", self.prefix, key.get_ref());
-                let message = format!("unknown key{context}");
-                self.problems.push(Problem { row: self.row.clone(), field, line, message });
-            }
+    /// Every problem. Whatever was not taken is one, unless nobody knows what could be: `unknown` says for what it was read.
+    pub fn finish(mut self, unknown: Option<&str>) -> Vec<Problem> {
+        let Some(context) = unknown else { return self.problems };
+        for key in self.table.keys().filter(|key| !self.taken.contains(key.get_ref().as_ref())) {
+            let line = Some(self.lines.at(key.span().start));
+            let field = format!("{}{}", self.prefix, key.get_ref());
+            let message = format!("unknown key{context}");
+            self.problems.push(Problem { row: self.row.clone(), field, line, message });
         }
         self.problems
     }

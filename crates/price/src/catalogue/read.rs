@@ -10,6 +10,19 @@ use super::fields::{Fields, Lines, flatten};
 use super::{Billing, Catalogue, Kind, Machine, Offer, Rate, Size};
 use crate::money::{Decimal, MICRO};
 
+/// The names of the billings.
+const BILLINGS: [&str; 9] = [
+    "image",
+    "image_quality_size",
+    "output_tokens",
+    "megapixel",
+    "credit",
+    "gpu_second",
+    "gpu_hours",
+    "seat",
+    "machine",
+];
+
 /// A catalogue is at most this long; the starter has about 20 kB.
 const MAX_BYTES: u64 = 16 << 20;
 
@@ -148,7 +161,9 @@ pub(super) fn rows(text: &str) -> (Vec<Offer>, Vec<Problem>) {
         let offer = offer(&mut fields, flatten(inner));
         let billing = inner.get("billing").and_then(|name| name.get_ref().as_str()).unwrap_or_default();
         let sound = fields.is_sound();
-        let found = fields.finish(&format!(" for billing '{}'", billing.chars().take(32).collect::<String>()));
+        // Which keys a row may have follows from its billing.
+        let context = BILLINGS.contains(&billing).then(|| format!(" for billing '{billing}'"));
+        let found = fields.finish(context.as_deref());
         match offer {
             Some(offer) if sound && found.is_empty() => offers.push(offer),
             _ => problems.extend(found),
@@ -226,7 +241,7 @@ fn offer(fields: &mut Fields<'_>, written: BTreeMap<String, String>) -> Option<O
     let currency = fields.required("currency");
     let rounding = fields.required("rounding");
     let sizes: Vec<Size> = fields.list("sizes");
-    let (starts_on, retires_on) = (fields.maybe("starts_on"), fields.maybe("retires_on"));
+    let (starts_on, retires_on) = (fields.date("starts_on"), fields.date("retires_on"));
     if starts_on.zip(retires_on).is_some_and(|(start, end)| end <= start) {
         fields.problem("retires_on", "is not after starts_on");
     }
@@ -235,7 +250,10 @@ fn offer(fields: &mut Fields<'_>, written: BTreeMap<String, String>) -> Option<O
     if source.is_some() && !public && kind.is_some_and(|kind| kind != Kind::OwnHw) {
         fields.problem("source", "is not an address that begins with https://");
     }
-    let checked_on = fields.required("checked_on");
+    let checked_on = fields.date("checked_on");
+    if !written.contains_key("checked_on") {
+        fields.problem("checked_on", "is missing");
+    }
     let confidence = fields.required("confidence");
     let (rights, marks) = (fields.text("rights"), fields.text("marks"));
     let notes = fields.maybe("notes");
