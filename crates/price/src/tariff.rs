@@ -296,7 +296,9 @@ impl Builder<'_> {
                 if let Some(quality) = quality {
                     self.wanted(&[quality])?;
                 }
-                Ok(vec![self.simple(quality.clone(), Exact::price(*price))?])
+                let tariff = self.simple(quality.clone(), Exact::price(*price))?;
+                // The row has one quality: its id says enough.
+                Ok(vec![Tariff { id: offer.id.clone(), ..tariff }])
             }
             Billing::ImageQualitySize { rates } => self.by_quality(rates, |rate| Ok(Exact::price(rate.value))),
             Billing::OutputTokens { per_million_tokens, rates } => {
