@@ -443,6 +443,8 @@ pub enum PricesCommand {
         /// A later one.
         new: PathBuf,
     },
+    /// Say what a campaign costs with every offer: what all comes to, what an approved asset does, how long it takes, and where offers meet.
+    Plan(PricesPlanArgs),
     /// List the rows of a catalogue.
     Show {
         /// The catalogue (TOML) [default: the one that comes with the program].
@@ -455,6 +457,53 @@ pub enum PricesCommand {
         #[arg(long)]
         text: bool,
     },
+}
+
+/// Options of `prices plan`.
+#[derive(Debug, Args)]
+pub struct PricesPlanArgs {
+    /// Assets that will be approved.
+    #[arg(long)]
+    pub assets: u64,
+    /// Candidates drawn for each of them.
+    #[arg(long, default_value_t = 8)]
+    pub candidates: u64,
+    /// Share that is drawn again.
+    #[arg(long, default_value = "0.3")]
+    pub retries: price::Decimal,
+    /// Ratios that are drawn anew instead of cropped.
+    #[arg(long, default_value_t = 1)]
+    pub ratios: u64,
+    /// Drafts first, and finals of what is picked; otherwise every candidate is a final.
+    #[arg(long)]
+    pub drafts: bool,
+    /// Size of a final.
+    #[arg(long, value_name = "WxH", default_value = "1024x1024")]
+    pub size: price::Size,
+    /// Minutes a reviewer spends for each approved asset.
+    #[arg(long, value_name = "MINUTES", default_value = "0")]
+    pub review: price::Decimal,
+    /// What an hour of a reviewer costs.
+    #[arg(long, value_name = "MONEY", default_value = "0")]
+    pub wage: price::Decimal,
+    /// The most it may cost.
+    #[arg(long, value_name = "MONEY")]
+    pub budget: Option<String>,
+    /// Currency; offers in others are left out.
+    #[arg(long, default_value = "USD")]
+    pub currency: price::Currency,
+    /// The catalogue (TOML) [default: the one that comes with the program].
+    #[arg(long, value_name = "FILE")]
+    pub catalogue: Option<PathBuf>,
+    /// The day to count from, such as 2026-06-15 [default: today, in UTC].
+    #[arg(long, value_name = "DATE")]
+    pub today: Option<price::Date>,
+    /// Do not draw twelve pictures to measure this machine, and leave out the offers of its kind.
+    #[arg(long)]
+    pub no_measuring: bool,
+    /// How to run what is measured.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Options of the worker.

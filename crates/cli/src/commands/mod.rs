@@ -7,6 +7,7 @@ pub mod generate;
 pub mod inspect;
 pub mod models;
 pub mod plan;
+pub mod price_plan;
 pub mod prices;
 pub mod serve;
 pub mod train;

@@ -1,4 +1,4 @@
-//! `calotype prices check|diff|show`: the catalogue of what pictures cost.
+//! `calotype prices check|diff|plan|show`: the catalogue of what pictures cost.
 
 use std::path::Path;
 
@@ -15,6 +15,7 @@ pub fn run(args: &PricesArgs, reporter: &Reporter) -> anyhow::Result<()> {
     match &args.command {
         PricesCommand::Check { file, today } => check_file(file.as_deref(), *today, reporter),
         PricesCommand::Diff { old, new } => compare(old, new, reporter),
+        PricesCommand::Plan(args) => super::price_plan::run(args, reporter),
         PricesCommand::Show { catalogue, today, text } => show(catalogue.as_deref(), *today, *text, reporter),
     }
 }
