@@ -58,6 +58,12 @@ pub enum StoreError {
         /// What is wrong with it.
         message: String,
     },
+    /// It cannot be done as things are.
+    #[error("{message}")]
+    Conflict {
+        /// Why.
+        message: String,
+    },
     /// Something that is needed cannot be removed.
     #[error("{what} '{id}' is needed by a job that waits or runs")]
     Needed {
@@ -71,6 +77,10 @@ pub enum StoreError {
 impl StoreError {
     pub(crate) fn unknown(what: &'static str, id: &str) -> Self {
         Self::Unknown { what, id: id.chars().take(64).collect() }
+    }
+
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::Conflict { message: message.into() }
     }
 
     pub(crate) fn field(field: &'static str, message: impl Into<String>) -> Self {

@@ -210,32 +210,7 @@ impl Store {
         }
         let mut added = Vec::with_capacity(jobs.len());
         for (i, job) in jobs.iter().enumerate() {
-            let id = new_id();
-            transaction
-                .prepare_cached(
-                    "INSERT INTO jobs (id, owner, idempotency_key, fingerprint, project, source, priority, state, model, \
-                     work, images, start, mask, batch, label, created_ms, planned_seconds) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'queued', ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-                )?
-                .execute(params![
-                    id,
-                    owner,
-                    key.filter(|_| i == 0),
-                    fingerprint,
-                    job.project,
-                    job.source,
-                    job.priority as i64,
-                    job.model,
-                    job.work,
-                    job.images,
-                    job.start,
-                    job.mask,
-                    job.batch,
-                    job.label,
-                    now_ms(),
-                    job.planned_seconds
-                ])?;
-            added.push(get(&transaction, &id)?);
+            added.push(insert(&transaction, owner, key.filter(|_| i == 0), fingerprint, job)?);
         }
         transaction.commit()?;
         Ok(Submitted::New(added))
@@ -366,6 +341,42 @@ impl Store {
     }
 }
 
+/// Queues one job.
+pub(crate) fn insert(
+    transaction: &Transaction<'_>,
+    owner: &str,
+    key: Option<&str>,
+    fingerprint: &str,
+    job: &NewJob,
+) -> Result<Job, StoreError> {
+    let id = new_id();
+    transaction
+        .prepare_cached(
+            "INSERT INTO jobs (id, owner, idempotency_key, fingerprint, project, source, priority, state, model, \
+             work, images, start, mask, batch, label, created_ms, planned_seconds) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'queued', ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+        )?
+        .execute(params![
+            id,
+            owner,
+            key,
+            fingerprint,
+            job.project,
+            job.source,
+            job.priority as i64,
+            job.model,
+            job.work,
+            job.images,
+            job.start,
+            job.mask,
+            job.batch,
+            job.label,
+            now_ms(),
+            job.planned_seconds
+        ])?;
+    get(transaction, &id)
+}
+
 fn retry(connection: &Connection, id: Option<&str>, why: &str) -> Result<(), StoreError> {
     connection.execute(
         "UPDATE jobs SET state = 'failed', finished_ms = ?2, error = ?3 \
@@ -379,13 +390,13 @@ fn retry(connection: &Connection, id: Option<&str>, why: &str) -> Result<(), Sto
     Ok(())
 }
 
-fn waiting(connection: &Connection) -> Result<usize, StoreError> {
+pub(crate) fn waiting(connection: &Connection) -> Result<usize, StoreError> {
     let mut statement = connection.prepare_cached("SELECT count(*) FROM jobs WHERE state = 'queued'")?;
     let count: i64 = statement.query_row([], |row| row.get(0))?;
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-fn get(connection: &Connection, id: &str) -> Result<Job, StoreError> {
+pub(crate) fn get(connection: &Connection, id: &str) -> Result<Job, StoreError> {
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?;
     statement.query_row([id], read).optional()?.ok_or_else(|| StoreError::unknown("job", id))
 }

@@ -1,4 +1,4 @@
-//! What a server keeps: jobs, pictures, projects, keys and settings, in one folder.
+//! What a server keeps: jobs, pictures, projects, campaigns, keys and settings, in one folder.
 //!
 //! ```text
 //! DATA/calotype.sqlite     jobs, asset rows, projects, keys, settings (SQLite, write-ahead log)
@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod assets;
+mod campaigns;
 mod error;
 mod files;
 mod jobs;
@@ -32,6 +33,11 @@ use rusqlite::Connection;
 
 pub use assets::{
     Asset, AssetChange, AssetFilter, AssetKind, MAX_RATING, MAX_TAG_BYTES, MAX_TAGS, NewAsset, Page, Sort,
+};
+pub use campaigns::{
+    ApprovalTime, Campaign, CampaignRow, CampaignState, Candidate, CandidateFilter, Comment, MAX_COMMENTS, MAX_LINKS,
+    MAX_NOTE_BYTES, NewCampaign, NewComment, Outcome, Pulse, Review, ShareLink, Stage, Task, TaskCount, TaskState,
+    UnderWay, Vote,
 };
 pub use error::StoreError;
 pub use jobs::{End, Job, JobFilter, MAX_ATTEMPTS, MAX_WAITING, MAX_WAITING_BATCH, NewJob, Priority, State, Submitted};

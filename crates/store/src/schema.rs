@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use crate::StoreError;
 
 /// Step `i` makes version `i + 1`. A step that was released is never changed.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE projects (
         id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_ms INTEGER NOT NULL
     ) STRICT;
@@ -72,7 +73,115 @@ const STEPS: &[&str] = &["
     ) STRICT;
     CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
     INSERT INTO projects VALUES ('default', 'Default', 0);
-"];
+",
+    "
+    CREATE TABLE campaigns (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL UNIQUE,
+        project TEXT NOT NULL REFERENCES projects(id),
+        brief TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('ready', 'running', 'paused', 'stopped', 'cancelled')),
+        reason TEXT,
+        created_ms INTEGER NOT NULL,
+        jobs INTEGER NOT NULL DEFAULT 0,
+        pictures INTEGER NOT NULL DEFAULT 0,
+        planned_seconds REAL NOT NULL DEFAULT 0,
+        seconds REAL NOT NULL DEFAULT 0,
+        micros INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX campaigns_state ON campaigns (state);
+    CREATE TABLE campaign_rows (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        campaign TEXT NOT NULL REFERENCES campaigns(id) ON DELETE CASCADE,
+        key TEXT NOT NULL,
+        slots TEXT NOT NULL,
+        prompt TEXT NOT NULL,
+        UNIQUE (campaign, key)
+    ) STRICT;
+    CREATE TABLE candidates (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        campaign TEXT NOT NULL REFERENCES campaigns(id) ON DELETE CASCADE,
+        row INTEGER NOT NULL REFERENCES campaign_rows(seq) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        seed TEXT NOT NULL,
+        asset TEXT REFERENCES assets(id) ON DELETE SET NULL,
+        final TEXT REFERENCES assets(id) ON DELETE SET NULL,
+        picked INTEGER NOT NULL DEFAULT 0,
+        state TEXT NOT NULL DEFAULT 'draft',
+        locked_by TEXT,
+        locked_ms INTEGER,
+        UNIQUE (row, position)
+    ) STRICT;
+    CREATE INDEX candidates_campaign ON candidates (campaign, picked, seq);
+    CREATE INDEX candidates_asset ON candidates (asset);
+    CREATE INDEX candidates_final ON candidates (final);
+    CREATE TABLE campaign_tasks (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        campaign TEXT NOT NULL REFERENCES campaigns(id) ON DELETE CASCADE,
+        row INTEGER NOT NULL REFERENCES campaign_rows(seq) ON DELETE CASCADE,
+        candidate INTEGER REFERENCES candidates(seq) ON DELETE CASCADE,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'queued', 'done', 'failed', 'cancelled')),
+        attempt INTEGER NOT NULL DEFAULT 0,
+        job TEXT,
+        error TEXT
+    ) STRICT;
+    CREATE UNIQUE INDEX campaign_tasks_once ON campaign_tasks (row, ifnull(candidate, 0));
+    CREATE INDEX campaign_tasks_state ON campaign_tasks (campaign, state, seq);
+    CREATE INDEX campaign_tasks_queued ON campaign_tasks (state) WHERE state = 'queued';
+    CREATE TABLE reviews (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        candidate INTEGER NOT NULL REFERENCES candidates(seq) ON DELETE CASCADE,
+        before TEXT NOT NULL,
+        after TEXT NOT NULL,
+        who TEXT NOT NULL,
+        note TEXT NOT NULL,
+        at_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX reviews_candidate ON reviews (candidate, seq);
+    CREATE TABLE comments (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        candidate INTEGER NOT NULL REFERENCES candidates(seq) ON DELETE CASCADE,
+        x REAL NOT NULL,
+        y REAL NOT NULL,
+        text TEXT NOT NULL,
+        author TEXT NOT NULL,
+        link TEXT,
+        at_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX comments_candidate ON comments (candidate, seq);
+    CREATE TABLE share_links (
+        id TEXT PRIMARY KEY,
+        campaign TEXT NOT NULL REFERENCES campaigns(id) ON DELETE CASCADE,
+        sha256 BLOB NOT NULL UNIQUE,
+        label TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL,
+        revoked_ms INTEGER
+    ) STRICT;
+    CREATE INDEX share_links_campaign ON share_links (campaign);
+    CREATE TABLE votes (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        campaign TEXT NOT NULL REFERENCES campaigns(id) ON DELETE CASCADE,
+        left TEXT NOT NULL,
+        right TEXT NOT NULL,
+        outcome TEXT NOT NULL CHECK (outcome IN ('left', 'right', 'tie')),
+        voter TEXT NOT NULL,
+        at_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX votes_campaign ON votes (campaign, seq);
+    CREATE TABLE pulses (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        campaign TEXT NOT NULL REFERENCES campaigns(id) ON DELETE CASCADE,
+        score INTEGER NOT NULL CHECK (score BETWEEN 1 AND 5),
+        reason TEXT NOT NULL,
+        who TEXT NOT NULL,
+        at_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX pulses_campaign ON pulses (campaign, seq);
+",
+];
 
 /// Sets the connection up and brings the tables to the newest version; whether there were none.
 pub fn prepare(connection: &mut Connection) -> Result<bool, StoreError> {
@@ -97,6 +206,17 @@ pub fn prepare(connection: &mut Connection) -> Result<bool, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_older_database_keeps_what_it_has() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute("INSERT INTO projects VALUES ('p', 'Old', 1)", []).unwrap();
+        assert!(!prepare(&mut connection).unwrap());
+        let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!((count("SELECT count(*) FROM projects"), count("SELECT count(*) FROM campaigns")), (2, 0));
+    }
 
     #[test]
     fn twice_is_once_and_the_future_is_refused() {
