@@ -17,6 +17,7 @@ use crate::queue::Queue;
 use crate::rate::Rate;
 use crate::security::Guard;
 use crate::settings::Settings;
+use crate::worker::process::WorkerCommand;
 
 /// Longest side of a picture that is drawn for a client, pixels.
 pub const MAX_SIDE: u32 = 2048;
@@ -38,6 +39,8 @@ pub struct App {
     pub models: Arc<Models>,
     /// Predictions.
     pub planner: Planner,
+    /// Tells the feeder that a campaign has something to draw.
+    pub feeder: tokio::sync::Notify,
     /// Held while somebody waits for a quiet moment to measure the machine.
     pub warming: tokio::sync::Mutex<()>,
     /// Who may come in.
@@ -100,6 +103,21 @@ impl Once {
 }
 
 impl App {
+    /// What handlers share, over an open store.
+    pub fn new(store: Arc<Store>, models: Arc<Models>, worker: WorkerCommand, guard: Guard, rate: Rate) -> Self {
+        Self {
+            queue: Arc::new(Queue::new(store.clone(), models.clone())),
+            store,
+            models,
+            planner: Planner::new(worker),
+            feeder: tokio::sync::Notify::default(),
+            warming: tokio::sync::Mutex::default(),
+            guard,
+            rate,
+            metrics: Metrics::default(),
+        }
+    }
+
     /// Runs what blocks, such as everything of the store, on a thread for it.
     pub async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,

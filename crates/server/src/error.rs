@@ -45,6 +45,12 @@ pub enum ServeError {
         /// What is wrong with it.
         message: String,
     },
+    /// What was asked for cannot be done.
+    #[error("{message}")]
+    Refused {
+        /// Why, with the name of the field.
+        message: String,
+    },
     /// The server broke off.
     #[error("server: {0}")]
     Io(#[from] std::io::Error),
@@ -61,6 +67,8 @@ pub struct ApiError {
     pub field: Option<String>,
     /// A sentence for people.
     pub message: String,
+    /// The rows of a file that are wrong.
+    pub rows: Vec<campaign::RowError>,
 }
 
 /// In which words an error is told.
@@ -89,7 +97,7 @@ impl Shape {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, field: Option<&str>, message: impl Into<String>) -> Self {
-        Self { status, code, field: field.map(str::to_owned), message: message.into() }
+        Self { status, code, field: field.map(str::to_owned), message: message.into(), rows: Vec::new() }
     }
 
     /// A field that is missing, wrong or out of its range.
@@ -164,9 +172,13 @@ impl ApiError {
             None => self.message.clone(),
         };
         match shape {
-            Shape::Native => json!({
-                "error": { "code": self.code, "field": self.field, "message": self.message }
-            }),
+            Shape::Native => {
+                let mut error = json!({ "code": self.code, "field": self.field, "message": self.message });
+                if !self.rows.is_empty() {
+                    error["rows"] = json!(self.rows);
+                }
+                json!({ "error": error })
+            }
             Shape::OpenAi => {
                 let kind = match self.status {
                     StatusCode::UNAUTHORIZED => "authentication_error",
@@ -212,9 +224,42 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Unknown { .. } => Self::not_found(error.to_string()),
             StoreError::Field { field, message } => Self::field(field, message),
+            StoreError::Conflict { message } => Self::status(StatusCode::CONFLICT, "conflict", message),
             StoreError::Needed { .. } => Self::status(StatusCode::CONFLICT, "needed", error.to_string()),
             error => Self::internal(error),
         }
+    }
+}
+
+impl From<campaign::BriefError> for ApiError {
+    fn from(error: campaign::BriefError) -> Self {
+        let field = if error.field == "brief" { error.field } else { format!("brief.{}", error.field) };
+        Self::field(&field, error.message)
+    }
+}
+
+impl From<campaign::RowsError> for ApiError {
+    fn from(error: campaign::RowsError) -> Self {
+        let message = error.to_string();
+        match error {
+            campaign::RowsError::Brief(error) => error.into(),
+            campaign::RowsError::Rows { rows } => {
+                Self { rows, ..Self::new(StatusCode::BAD_REQUEST, "invalid_rows", Some("rows"), message) }
+            }
+            campaign::RowsError::Read(_) => Self::status(StatusCode::BAD_REQUEST, "bad_body", message),
+            _ => Self::new(StatusCode::BAD_REQUEST, "invalid_rows", Some("rows"), message),
+        }
+    }
+}
+
+impl From<ApiError> for ServeError {
+    fn from(error: ApiError) -> Self {
+        let named = match &error.field {
+            Some(field) => format!("{field}: {}", error.message),
+            None => error.message,
+        };
+        let rows: String = error.rows.iter().skip(1).map(|row| format!("\n  {row}")).collect();
+        Self::Refused { message: format!("{named}{rows}") }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `calotype serve`: standard HTTP interfaces over one durable queue; the engine works in a process of its own.
 //!
 //! ```text
+//! campaigns ─────────► feeder ──┐
 //! native, OpenAI, A1111, MCP ─► submit ─► store ─► queue ─► worker process (engine) ─► store
 //!                                                    └─► news (progress, preview, asset, done) ─► whoever listens
 //! ```
@@ -9,6 +10,7 @@
 
 mod a1111;
 mod app;
+mod campaigns;
 mod config;
 mod error;
 mod extract;
@@ -27,6 +29,7 @@ mod router;
 mod security;
 mod serve;
 mod settings;
+mod studio;
 pub mod worker;
 
 use std::net::SocketAddr;
@@ -35,13 +38,14 @@ use std::sync::Arc;
 use store::{MIN_KEY_BYTES, Store};
 use tokio::net::TcpListener;
 
+pub use campaigns::{CampaignPlan, CampaignReport, Satisfaction};
 pub use config::{DEFAULT_PORT, DEFAULT_RATE, HEADER_TIMEOUT, ServeConfig, default_data_folder};
 pub use error::ServeError;
+pub use store::Stage;
+pub use studio::{Exported, RunProgress, Studio};
 pub use worker::process::WorkerCommand;
 
 use app::App;
-use planner::Planner;
-use queue::Queue;
 use rate::Rate;
 use security::{Guard, key_digest};
 
@@ -73,16 +77,13 @@ impl Server {
         let listener = TcpListener::bind(SocketAddr::new(address, config.port))
             .await
             .map_err(|source| ServeError::Listen { address: format!("{}:{}", config.host, config.port), source })?;
-        let app = Arc::new(App {
-            queue: Arc::new(Queue::new(store.clone(), models.clone())),
+        let app = Arc::new(App::new(
             store,
             models,
-            planner: Planner::new(config.worker.clone()),
-            warming: tokio::sync::Mutex::default(),
-            guard: Guard::new(&config, keys, needs_key),
-            rate: Rate::new(config.rate),
-            metrics: metrics::Metrics::default(),
-        });
+            config.worker.clone(),
+            Guard::new(&config, keys, needs_key),
+            Rate::new(config.rate),
+        ));
         Ok(Self { app, listener, config })
     }
 
@@ -96,11 +97,12 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
         let Self { app, listener, config } = self;
         let queue = tokio::spawn(app.queue.clone().run(config.worker.clone(), config.grace));
+        let feeder = tokio::spawn(campaigns::feed(app.clone()));
         let router = router::router(app.clone());
         let stopping = async move {
             stop.await;
             app.queue.stop();
-            let _ = queue.await;
+            let _ = tokio::join!(queue, feeder);
         };
         serve::serve(listener, router, config.header_timeout, stopping).await
     }

@@ -161,15 +161,17 @@ pub struct Wanted {
     pub width: Option<u32>,
     /// Ground under transparent pixels; JPEG has white if none is named.
     pub ground: Option<[u8; 3]>,
+    /// Leave the text in it out.
+    pub bare: bool,
 }
 
 /// Turns one of our PNG files into what is wanted; at its full size the text in it comes along. Blocks.
 pub fn convert(png: Bytes, wanted: Wanted) -> Result<Bytes, ApiError> {
-    if wanted.format == Format::Png && wanted.width.is_none() && wanted.ground.is_none() {
+    if wanted.format == Format::Png && wanted.width.is_none() && wanted.ground.is_none() && !wanted.bare {
         return Ok(png);
     }
     let picture = formats::picture::decode(&png).map_err(ApiError::internal)?;
-    let mut text = picture.text;
+    let mut text = if wanted.bare { Vec::new() } else { picture.text };
     let mut image = RgbaImage::from_raw(picture.width, picture.height, picture.pixels)
         .ok_or_else(|| ApiError::internal("a stored picture has too few pixels"))?;
     if let Some(width) = wanted.width.filter(|width| *width < image.width()) {

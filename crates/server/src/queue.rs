@@ -84,6 +84,12 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// Waits until the server is stopping.
+    pub async fn stopping(&self) {
+        // It fails only when the sender is gone, which lives as long as this.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+    }
+
     /// Whether the server is stopping.
     pub fn is_stopping(&self) -> bool {
         *self.stop.borrow()

@@ -3,7 +3,7 @@
 //! * Host: a name that is not ours means that somebody else's name leads to this machine (DNS rebinding). Addresses are
 //!   ours, as such an attack needs a name.
 //! * Origin: a page may only talk to the server it came from, unless its origin was configured.
-//! * Key: needed when others can reach the server.
+//! * Key: needed when others can reach the server; below [`SHARED`] the token of a share link, always.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -32,6 +32,13 @@ const PENALTY: Duration = Duration::from_secs(60);
 /// Addresses whose failures are remembered.
 const MAX_ADDRESSES: usize = 4096;
 
+/// Where whoever has a share link may look, instead of with a key.
+pub const SHARED: &str = "/api/v1/shared/";
+
+/// Somebody came in with a share link: handlers below [`SHARED`] take the campaign from here and from nowhere else.
+#[derive(Debug, Clone)]
+pub struct Shared(pub store::ShareLink);
+
 /// Who may come in.
 #[derive(Debug)]
 pub struct Guard {
@@ -49,7 +56,12 @@ pub fn key_digest(key: &str) -> [u8; 32] {
 
 /// A new key: 122 random bits.
 pub fn new_key() -> String {
-    format!("calotype-{}", uuid::Uuid::new_v4().simple())
+    format!("calotype-{}", new_token())
+}
+
+/// A new token of a share link: 122 random bits.
+pub fn new_token() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
 }
 
 impl Guard {
@@ -66,12 +78,41 @@ impl Guard {
 
     /// Lets a request in, or says why not.
     pub fn check(&self, method: &Method, path: &str, headers: &HeaderMap, peer: IpAddr) -> Result<Owner, ApiError> {
-        let host = self.host(headers)?;
-        self.origin(method, headers, host)?;
+        self.place(method, headers)?;
         if OPEN.contains(&path) {
             return Ok(Owner("open".into()));
         }
         self.key(headers, peer)
+    }
+
+    /// Whether the request is for this server and from a page of it.
+    fn place(&self, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+        let host = self.host(headers)?;
+        self.origin(method, headers, host)
+    }
+
+    /// Lets whoever shows the token of a share link in; `find` looks it up.
+    async fn check_shared<F: Future<Output = Result<Option<store::ShareLink>, ApiError>>>(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        peer: IpAddr,
+        find: impl FnOnce() -> F,
+    ) -> Result<Shared, ApiError> {
+        self.place(method, headers)?;
+        if self.must_wait(peer) {
+            return Err(Self::too_many_failures());
+        }
+        if let Some(link) = find().await? {
+            return Ok(Shared(link));
+        }
+        self.failed(peer);
+        Err(ApiError::status(StatusCode::UNAUTHORIZED, "no_link", "this link is unknown, over or revoked"))
+    }
+
+    fn too_many_failures() -> ApiError {
+        let message = "too many wrong keys came from this address: wait a minute";
+        ApiError::status(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", message)
     }
 
     fn host<'a>(&self, headers: &'a HeaderMap) -> Result<&'a str, ApiError> {
@@ -119,8 +160,7 @@ impl Guard {
             return Ok(Owner("local".into()));
         }
         if self.must_wait(peer) {
-            let message = "too many wrong keys came from this address: wait a minute";
-            return Err(ApiError::status(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", message));
+            return Err(Self::too_many_failures());
         }
         if let Some(key) = &given {
             let digest = key_digest(key);
@@ -181,6 +221,22 @@ fn given_key(headers: &HeaderMap) -> Option<String> {
     None
 }
 
+/// Lets a request in and notes who comes.
+async fn enter(app: &Arc<App>, request: &mut Request, path: &str, peer: IpAddr) -> Result<(), ApiError> {
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let Some(rest) = path.strip_prefix(SHARED) else {
+        let owner = app.guard.check(&method, path, &headers, peer)?;
+        request.extensions_mut().insert(owner);
+        return Ok(());
+    };
+    // A key opens nothing here: the token alone says which campaign is meant.
+    let digest = key_digest(rest.split('/').next().unwrap_or_default());
+    let find = || app.blocking(move |app| Ok(app.store.share_link_of(digest, store::now_ms())?));
+    let shared = app.guard.check_shared(&method, &headers, peer, find).await?;
+    request.extensions_mut().insert(shared);
+    Ok(())
+}
+
 /// The outermost layer of the server.
 pub async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
@@ -189,13 +245,11 @@ pub async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let origin = request.headers().get(header::ORIGIN).cloned();
     let cors = origin.filter(|origin| origin.to_str().is_ok_and(|origin| app.guard.is_allowed(origin)));
     let is_preflight = request.method() == Method::OPTIONS && cors.is_some();
-    let mut response = match app.guard.check(request.method(), &path, request.headers(), peer) {
-        // A browser asks what is allowed before it shows a key.
-        _ if is_preflight => StatusCode::NO_CONTENT.into_response(),
-        Ok(owner) => {
-            request.extensions_mut().insert(owner);
-            next.run(request).await
-        }
+    // A browser asks what is allowed before it shows a key.
+    let checked = if is_preflight { Ok(()) } else { enter(&app, &mut request, &path, peer).await };
+    let mut response = match checked {
+        Ok(()) if is_preflight => StatusCode::NO_CONTENT.into_response(),
+        Ok(()) => next.run(request).await,
         Err(error) => error.response(Shape::of_path(&path)),
     };
     let headers = response.headers_mut();

@@ -63,7 +63,7 @@ pub async fn file(
     }
     query.quality.map(|quality| ApiError::in_range("quality", quality, 1..=100)).transpose()?;
     let ground = query.background.as_deref().map(|text| picture::colour("background", text)).transpose()?;
-    let wanted = Wanted { format: query.format, quality: query.quality, width: query.width, ground };
+    let wanted = Wanted { format: query.format, quality: query.quality, width: query.width, ground, bare: false };
     let known = headers.get(header::IF_NONE_MATCH).cloned();
     let result = app
         .blocking(move |app| {
@@ -180,7 +180,7 @@ fn pack(app: &App, assets: &[Asset], format: Format, settings: &Settings) -> Res
             asset.sha256.clone(),
             asset.created_ms.to_string(),
         ];
-        manifest += &(cells.map(|cell| csv(&cell)).join(",") + "\r\n");
+        manifest += &(cells.map(|cell| csv_cell(&cell)).join(",") + "\r\n");
     }
     add("contact-sheet.png", &sheet(&thumbnails)?)?;
     add("manifest.csv", manifest.as_bytes())?;
@@ -188,7 +188,7 @@ fn pack(app: &App, assets: &[Asset], format: Format, settings: &Settings) -> Res
 }
 
 /// A cell: quoted where it must be; what a spreadsheet would calculate is made text.
-fn csv(cell: &str) -> String {
+pub fn csv_cell(cell: &str) -> String {
     let cell = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell.to_owned() };
     if cell.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
@@ -220,9 +220,9 @@ mod tests {
 
     #[test]
     fn cells_are_text() {
-        assert_eq!(csv("a, \"b\""), "\"a, \"\"b\"\"\"");
-        assert_eq!(csv("=1+1"), "'=1+1");
-        assert_eq!(csv("plain"), "plain");
+        assert_eq!(csv_cell("a, \"b\""), "\"a, \"\"b\"\"\"");
+        assert_eq!(csv_cell("=1+1"), "'=1+1");
+        assert_eq!(csv_cell("plain"), "plain");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The native interface, `/api/v1`: everything the studio's page does, described by OpenAPI.
 
 mod assets;
+mod campaigns;
 mod download;
 mod events;
 mod inspect;
@@ -23,6 +24,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use download::csv_cell;
 pub use jobs::JobRequest;
 pub use planning::plan;
 
@@ -77,4 +79,5 @@ pub fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(models::list))
         .routes(routes!(models::styles))
         .routes(routes!(usage::settings, usage::change_settings))
+        .merge(campaigns::described())
 }

@@ -1,0 +1,161 @@
+//! Campaigns, as the native interface and the command line both use them: a brief is checked against models and money, its rows
+//! are kept, planned and fed to the queue.
+
+mod feeder;
+mod plan;
+mod report;
+
+use campaign::{Brief, Rate};
+use engine::{PresetName, Size};
+use store::{Campaign, CampaignState, NewCampaign, Priority};
+
+pub use feeder::{cancel, feed, pause, resume, start};
+pub use plan::{CampaignPlan, plan};
+pub use report::{CampaignReport, Satisfaction, report};
+
+use crate::app::{App, Draft};
+use crate::error::ApiError;
+use crate::settings::Settings;
+
+/// The interface that jobs of campaigns come through.
+const SOURCE: &str = "campaign";
+
+/// What is to be drawn of a campaign.
+#[derive(Debug)]
+pub struct Work {
+    /// The brief.
+    pub brief: Brief,
+    /// Id of the campaign, the batch of its jobs.
+    id: String,
+    project: String,
+    /// What seeds follow from.
+    seeds: String,
+    draft_preset: PresetName,
+    preset: PresetName,
+    size: Option<Size>,
+}
+
+impl Work {
+    /// The work of a campaign that is kept.
+    pub fn of(campaign: &Campaign) -> Result<Self, ApiError> {
+        let brief: Brief = serde_json::from_str(&campaign.brief).map_err(ApiError::internal)?;
+        Self::new(brief, &campaign.id, &campaign.project)
+    }
+
+    /// The work of a brief. Names of presets and the size are read here.
+    pub fn new(brief: Brief, id: &str, project: &str) -> Result<Self, ApiError> {
+        let preset = |field: &str, name: &str| {
+            let value = serde_json::Value::from(name);
+            serde_json::from_value(value).map_err(|error| ApiError::field(field, error.to_string()))
+        };
+        let size = brief.size.as_deref().map(str::parse::<Size>).transpose();
+        Ok(Self {
+            draft_preset: preset("brief.draft_preset", &brief.draft_preset)?,
+            preset: preset("brief.preset", &brief.preset)?,
+            size: size.map_err(|error| ApiError::field("brief.size", error.to_string()))?,
+            seeds: brief.seed.map_or_else(|| id.to_owned(), |seed| seed.to_string()),
+            brief,
+            id: id.to_owned(),
+            project: project.to_owned(),
+        })
+    }
+
+    /// The job of a row: its drafts or, with the seed of one of them, its final.
+    pub fn draft(&self, row: &str, prompt: &str, final_seed: Option<u64>) -> Draft {
+        let brief = &self.brief;
+        let stage = if final_seed.is_some() { "finals" } else { "drafts" };
+        Draft {
+            order: engine::Order {
+                prompt: prompt.to_owned(),
+                negative: brief.negative.clone(),
+                seed: final_seed.unwrap_or_else(|| campaign::seed(&self.seeds, row, 0)),
+                count: if final_seed.is_some() { 1 } else { brief.candidates },
+                preset: if final_seed.is_some() { self.preset } else { self.draft_preset },
+                size: self.size,
+                ..engine::Order::default()
+            },
+            model: brief.model.clone(),
+            project: self.project.clone(),
+            source: SOURCE,
+            priority: Priority::Batch,
+            start: None,
+            mask: None,
+            batch: Some(self.id.clone()),
+            label: Some(serde_json::json!({ "row": row, "stage": stage }).to_string()),
+        }
+    }
+
+    /// Checks the brief against what this server has: model, presets, size, currency. Blocks.
+    pub fn check(&self, app: &App) -> Result<(), ApiError> {
+        for final_seed in [None, Some(0)] {
+            app.check(&self.draft("", "", final_seed)).map_err(|error| match error.field.as_deref() {
+                Some("project") | None => error,
+                Some("preset") if final_seed.is_none() => ApiError::field("brief.draft_preset", error.message),
+                Some("count") => ApiError::field("brief.candidates", error.message),
+                Some(field) => ApiError::field(&format!("brief.{field}"), error.message),
+            })?;
+        }
+        self.rate(&app.settings()?).map(drop)
+    }
+
+    /// What drawing costs here, in the budget's currency: amounts in two currencies are never mixed.
+    pub fn rate(&self, settings: &Settings) -> Result<Rate, ApiError> {
+        if let Some(budget) = self.brief.budget.as_ref().filter(|budget| budget.currency != settings.currency) {
+            let message = format!(
+                "is {}, but this machine's price is in {} (PUT /api/v1/settings)",
+                budget.currency, settings.currency
+            );
+            return Err(ApiError::field("brief.budget.currency", message));
+        }
+        Ok(rate(settings))
+    }
+}
+
+/// What an hour of this machine costs.
+fn rate(settings: &Settings) -> Rate {
+    Rate::Hour((settings.hour() * campaign::MICROS as f64).round() as i64)
+}
+
+/// Keeps a campaign with its rows: those of a CSV file, or the combinations of the brief's own values; without a file and with
+/// slots that have no values, it has none yet. Blocks.
+pub fn create(
+    app: &App,
+    brief: Brief,
+    project: &str,
+    csv: Option<&mut dyn std::io::Read>,
+) -> Result<Campaign, ApiError> {
+    brief.check()?;
+    let work = Work::new(brief, "", project)?;
+    work.check(app)?;
+    let brief = work.brief;
+    let waits_for_rows = csv.is_none() && needs_rows(&brief)?;
+    let rows = if waits_for_rows { Vec::new() } else { campaign::import(&brief, csv, 0)? };
+    let new = NewCampaign {
+        name: brief.name.clone(),
+        project: project.to_owned(),
+        brief: serde_json::to_string(&brief).map_err(ApiError::internal)?,
+    };
+    app.store.add_campaign(&new, &rows).map_err(|error| match ApiError::from(error) {
+        error if error.field.as_deref() == Some("name") => ApiError::field("brief.name", error.message),
+        error => error,
+    })
+}
+
+/// Whether a brief has slots that only rows can fill, or texts that only they have.
+fn needs_rows(brief: &Brief) -> Result<bool, ApiError> {
+    let template = brief.template()?;
+    Ok(!brief.texts.is_empty() || template.slots().iter().any(|slot| !brief.slots.contains_key(*slot)))
+}
+
+/// Adds the rows of a CSV file to a campaign, all or none; gives how many. Blocks.
+pub fn add_rows(app: &App, id: &str, csv: &mut dyn std::io::Read) -> Result<usize, ApiError> {
+    let campaign = app.store.campaign(id)?;
+    if campaign.state == CampaignState::Running {
+        let message = "the campaign is running: pause it before rows are added";
+        return Err(ApiError::status(axum::http::StatusCode::CONFLICT, "conflict", message));
+    }
+    let work = Work::of(&campaign)?;
+    let rows = campaign::import(&work.brief, Some(csv), u64::try_from(campaign.rows).unwrap_or(0))?;
+    app.store.add_campaign_rows(id, &rows)?;
+    Ok(rows.len())
+}

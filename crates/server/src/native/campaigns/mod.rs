@@ -1,0 +1,235 @@
+//! Campaigns: make, list, show, add rows, plan.
+
+mod candidates;
+mod opinions;
+mod review;
+mod rows;
+mod running;
+mod shared;
+mod sharing;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use campaign::{Brief, money};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{Campaign, DEFAULT_PROJECT};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::jobs::page;
+use crate::app::{App, Owner};
+use crate::campaigns::{CampaignPlan, CampaignReport};
+use crate::error::ApiError;
+use crate::extract::{JsonBody, Query};
+
+pub use rows::DryRunView;
+
+/// Longest name of a person, characters.
+const MAX_PERSON: usize = 100;
+
+/// Paths and methods.
+pub fn described() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(show))
+        .routes(routes!(rows::list, rows::import))
+        .routes(routes!(plan))
+        .routes(routes!(report))
+        .routes(routes!(running::run))
+        .routes(routes!(running::pause))
+        .routes(routes!(running::resume))
+        .routes(routes!(running::cancel))
+        .routes(routes!(candidates::list))
+        .routes(routes!(candidates::pick))
+        .routes(routes!(review::show))
+        .routes(routes!(review::change))
+        .routes(routes!(review::comment))
+        .routes(routes!(review::lock))
+        .routes(routes!(sharing::list, sharing::create))
+        .routes(routes!(sharing::revoke))
+        .routes(routes!(opinions::votes, opinions::vote))
+        .routes(routes!(opinions::pulses, opinions::pulse))
+        .routes(routes!(shared::show))
+        .routes(routes!(shared::candidates))
+        .routes(routes!(shared::picture))
+        .routes(routes!(shared::comments, shared::comment))
+}
+
+/// A campaign.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CampaignView {
+    /// Id; the `batch` of its jobs.
+    id: String,
+    /// Name.
+    name: String,
+    /// Id of the project.
+    project: String,
+    /// The brief.
+    #[schema(value_type = Object)]
+    brief: Value,
+    /// `ready`, `running`, `paused`, `stopped` or `cancelled`.
+    state: String,
+    /// Why it stopped.
+    reason: Option<String>,
+    /// When it was made.
+    created_ms: i64,
+    /// Assets.
+    rows: i64,
+    /// Jobs that ended.
+    jobs: i64,
+    /// Pictures they made.
+    pictures: i64,
+    /// Seconds they took.
+    seconds: f64,
+    /// What they cost, a decimal.
+    spent: String,
+}
+
+impl From<Campaign> for CampaignView {
+    fn from(campaign: Campaign) -> Self {
+        Self {
+            brief: serde_json::from_str(&campaign.brief).unwrap_or_default(),
+            id: campaign.id,
+            name: campaign.name,
+            project: campaign.project,
+            state: campaign.state.name().into(),
+            reason: campaign.reason,
+            created_ms: campaign.created_ms,
+            rows: campaign.rows,
+            jobs: campaign.jobs,
+            pictures: campaign.pictures,
+            seconds: campaign.seconds,
+            spent: money(campaign.micros),
+        }
+    }
+}
+
+/// A campaign to be made.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CampaignRequest {
+    /// The brief: `name`, `audience`, `channels`, `deadline`, `budget` (`{"amount": "120.50", "currency": "EUR"}`), `brand_kit`,
+    /// `model`, `draft_preset`, `preset`, `candidates`, `prompt` with `{slots}`, `negative`, `style`, `size`, `seed`, `slots`,
+    /// `texts`.
+    #[schema(value_type = Object)]
+    brief: Brief,
+    /// Rows as CSV; longer files go to `POST /api/v1/campaigns/{id}/rows`.
+    csv: Option<String>,
+    /// Id of a project.
+    project: Option<String>,
+    /// Only say what the first rows would become: how many, 1 to 200. Nothing is kept.
+    dry_run: Option<u32>,
+}
+
+/// Make a campaign with its rows, or (with `dry_run`) say what the first rows would become. All of it is kept or nothing.
+#[utoipa::path(post, path = "/api/v1/campaigns", tag = "campaigns", request_body = CampaignRequest,
+    responses((status = 200, body = DryRunView, description = "a dry run"), (status = 201, body = CampaignView), (status = 400)))]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    JsonBody(request): JsonBody<CampaignRequest>,
+) -> Result<Response, ApiError> {
+    let first = request.dry_run.map(|first| ApiError::in_range("dry_run", first, 1..=rows::MAX_FIRST)).transpose()?;
+    app.blocking(move |app| {
+        let mut csv = request.csv.as_deref().map(str::as_bytes);
+        let csv = csv.as_mut().map(|csv| csv as &mut dyn std::io::Read);
+        if let Some(first) = first {
+            return Ok(Json(rows::dry_run(&request.brief, csv, first)?).into_response());
+        }
+        let project = request.project.as_deref().unwrap_or(DEFAULT_PROJECT);
+        let campaign = crate::campaigns::create(app, request.brief, project, csv)?;
+        Ok((StatusCode::CREATED, Json(CampaignView::from(campaign))).into_response())
+    })
+    .await
+}
+
+/// Which campaigns.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// Campaigns to leave out from the beginning.
+    offset: u32,
+    /// Most campaigns, 1 to 200; default 50.
+    limit: Option<u32>,
+}
+
+/// A page of campaigns.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CampaignPage {
+    /// The campaigns, the newest first.
+    campaigns: Vec<CampaignView>,
+    /// How many there are in all.
+    total: i64,
+}
+
+/// List campaigns, the newest first.
+#[utoipa::path(get, path = "/api/v1/campaigns", tag = "campaigns", params(ListQuery),
+    responses((status = 200, body = CampaignPage), (status = 400)))]
+pub async fn list(State(app): State<Arc<App>>, Query(query): Query<ListQuery>) -> Result<Json<CampaignPage>, ApiError> {
+    let limit = page(query.limit)?;
+    app.blocking(move |app| {
+        let (campaigns, total) = app.store.campaigns(query.offset, limit)?;
+        Ok(Json(CampaignPage { campaigns: campaigns.into_iter().map(Into::into).collect(), total }))
+    })
+    .await
+}
+
+/// Show a campaign.
+#[utoipa::path(get, path = "/api/v1/campaigns/{id}", tag = "campaigns", params(("id" = String, Path)),
+    responses((status = 200, body = CampaignView), (status = 404)))]
+pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<CampaignView>, ApiError> {
+    app.blocking(move |app| Ok(Json(app.store.campaign(&id)?.into()))).await
+}
+
+/// Predict a campaign: pictures, seconds and money. Draws nothing.
+#[utoipa::path(post, path = "/api/v1/campaigns/{id}/plan", tag = "campaigns", params(("id" = String, Path)),
+    responses((status = 200, body = CampaignPlan), (status = 400), (status = 404)))]
+pub async fn plan(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<CampaignPlan>, ApiError> {
+    Ok(Json(crate::campaigns::plan(&app, &id).await?))
+}
+
+/// What a campaign has become: counts, seconds and money against the plan, time to approval.
+#[utoipa::path(get, path = "/api/v1/campaigns/{id}/report", tag = "campaigns", params(("id" = String, Path)),
+    responses((status = 200, body = CampaignReport), (status = 404)))]
+pub async fn report(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<CampaignReport>, ApiError> {
+    app.blocking(move |app| Ok(Json(crate::campaigns::report(app, &id)?))).await
+}
+
+/// Whoever comes in with a key.
+type Person = Extension<Owner>;
+
+/// The name of whoever does something: as they say, or else the name of their key. Blocks.
+fn person(app: &App, owner: &Owner, by: Option<&str>) -> Result<String, ApiError> {
+    if let Some(by) = by {
+        return words("by", by, 1..=MAX_PERSON);
+    }
+    let keys = app.store.keys()?;
+    Ok(keys.into_iter().find(|key| key.id == owner.0).map_or_else(|| owner.0.clone(), |key| key.name))
+}
+
+/// A short text without line breaks.
+fn words(field: &str, text: &str, range: std::ops::RangeInclusive<usize>) -> Result<String, ApiError> {
+    let text = text.trim();
+    if range.contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    let message = format!("must be {} to {} printable characters", range.start(), range.end());
+    Err(ApiError::field(field, message))
+}
+
+/// A longer text; line breaks are allowed.
+fn prose(field: &str, text: &str, least: usize) -> Result<String, ApiError> {
+    let text = text.trim();
+    let is_good = text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
+    if (least..=store::MAX_NOTE_BYTES).contains(&text.len()) && is_good {
+        return Ok(text.to_owned());
+    }
+    let message = format!("must be {least} to {} bytes without control characters", store::MAX_NOTE_BYTES);
+    Err(ApiError::field(field, message))
+}

@@ -1,0 +1,209 @@
+//! Rows of a campaign. A file is read while it arrives and never kept as a whole; it is sent as it is, with the type `text/csv`,
+//! which no form of another page can send without asking first.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use campaign::Brief;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::TaskState;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use utoipa::{IntoParams, ToSchema};
+
+use super::page;
+use crate::app::App;
+use crate::campaigns::{Work, add_rows};
+use crate::error::ApiError;
+use crate::extract::Query;
+
+/// Most rows of a dry run.
+pub const MAX_FIRST: u32 = 200;
+/// Pieces of a body that wait to be read.
+const PIECES: usize = 4;
+
+/// What the first rows would become.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DryRunView {
+    /// The first assets.
+    rows: Vec<RowView>,
+    /// What is wrong with the rows that were read: `row` (from 1), `line`, `column`, `message`.
+    #[schema(value_type = Vec<Object>)]
+    errors: Vec<campaign::RowError>,
+    /// How many assets there are in all, if the file has no more rows than were read.
+    total: Option<u64>,
+}
+
+/// An asset to be drawn.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RowView {
+    /// Its name, one of its kind in the campaign.
+    key: String,
+    /// What stands in its slots, and its texts.
+    #[schema(value_type = Object)]
+    values: Value,
+    /// Its finished prompt.
+    prompt: String,
+    /// Where its drafts are: `pending`, `queued`, `done`, `failed`, `cancelled`; absent if nobody asked for them.
+    state: Option<String>,
+    /// Why there are none.
+    error: Option<String>,
+    /// How many drafts there are.
+    candidates: i64,
+    /// How many of them are picked.
+    picked: i64,
+}
+
+/// What the first rows would become. Blocks.
+pub fn dry_run(brief: &Brief, csv: Option<&mut dyn Read>, first: u32) -> Result<DryRunView, ApiError> {
+    let campaign::DryRun { rows, errors, total } = campaign::dry_run(brief, csv, first as usize)?;
+    let view = |campaign::Row { key, values, prompt }| RowView {
+        key,
+        values: text_values(values),
+        prompt,
+        state: None,
+        error: None,
+        candidates: 0,
+        picked: 0,
+    };
+    Ok(DryRunView { rows: rows.into_iter().map(view).collect(), errors, total })
+}
+
+fn text_values(values: BTreeMap<String, String>) -> Value {
+    values.into_iter().map(|(name, value)| (name, Value::String(value))).collect()
+}
+
+/// Which rows.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RowQuery {
+    /// Only those whose drafts are `pending`, `queued`, `done`, `failed` or `cancelled`.
+    #[param(value_type = Option<String>)]
+    state: Option<TaskState>,
+    /// Rows to leave out from the beginning.
+    offset: u32,
+    /// Most rows, 1 to 200; default 50.
+    limit: Option<u32>,
+}
+
+/// A page of rows.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RowPage {
+    /// The rows in their order.
+    rows: Vec<RowView>,
+    /// How many there are in all.
+    total: i64,
+}
+
+/// List the rows of a campaign with their finished prompts.
+#[utoipa::path(get, path = "/api/v1/campaigns/{id}/rows", tag = "campaigns", params(("id" = String, Path), RowQuery),
+    responses((status = 200, body = RowPage), (status = 400), (status = 404)))]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(query): Query<RowQuery>,
+) -> Result<Json<RowPage>, ApiError> {
+    let limit = page(query.limit)?;
+    app.blocking(move |app| {
+        let (rows, total) = app.store.campaign_rows(&id, query.state, query.offset, limit)?;
+        let view = |row: store::CampaignRow| RowView {
+            key: row.key,
+            values: serde_json::from_str(&row.slots).unwrap_or_default(),
+            prompt: row.prompt,
+            state: row.state.map(|state| state.name().to_owned()),
+            error: row.error,
+            candidates: row.candidates,
+            picked: row.picked,
+        };
+        Ok(Json(RowPage { rows: rows.into_iter().map(view).collect(), total }))
+    })
+    .await
+}
+
+/// How to take a file.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ImportQuery {
+    /// Only say what the first rows would become: how many, 1 to 200. Nothing is kept, and no more of the file is read.
+    dry_run: Option<u32>,
+}
+
+/// How many rows were added.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Added {
+    /// Rows.
+    added: usize,
+}
+
+/// Add the rows of a CSV file (the body, `text/csv`), all or none, or (with `dry_run`) say what the first would become.
+#[utoipa::path(post, path = "/api/v1/campaigns/{id}/rows", tag = "campaigns", params(("id" = String, Path), ImportQuery),
+    request_body(content = String, content_type = "text/csv"),
+    responses((status = 200, body = DryRunView, description = "a dry run"), (status = 201, body = Added), (status = 400),
+    (status = 404), (status = 409), (status = 415)))]
+pub async fn import(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(query): Query<ImportQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let first = query.dry_run.map(|first| ApiError::in_range("dry_run", first, 1..=MAX_FIRST)).transpose()?;
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    if !kind.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("text/csv") {
+        let message = "the body must be the file itself, with the header Content-Type: text/csv";
+        return Err(ApiError::status(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_csv", message));
+    }
+    let (sender, pieces) = mpsc::channel(PIECES);
+    let reading = app.blocking(move |app| {
+        let mut csv = Body { pieces, piece: Bytes::new() };
+        if let Some(first) = first {
+            let brief = Work::of(&app.store.campaign(&id)?)?.brief;
+            return Ok(Json(dry_run(&brief, Some(&mut csv), first)?).into_response());
+        }
+        let added = add_rows(app, &id, &mut csv)?;
+        Ok((StatusCode::CREATED, Json(Added { added })).into_response())
+    });
+    let feeding = async {
+        let mut body = request.into_body().into_data_stream();
+        while let Some(piece) = body.next().await {
+            // Whoever reads may have seen enough.
+            if sender.send(piece.map_err(io::Error::other)).await.is_err() {
+                break;
+            }
+        }
+        drop(sender);
+    };
+    tokio::pin!(reading);
+    tokio::select! {
+        answer = &mut reading => answer,
+        () = feeding => reading.await,
+    }
+}
+
+/// A body as it arrives.
+struct Body {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    piece: Bytes,
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(piece) => self.piece = piece?,
+                None => return Ok(0),
+            }
+        }
+        let count = buffer.len().min(self.piece.len());
+        buffer[..count].copy_from_slice(&self.piece.split_to(count));
+        Ok(count)
+    }
+}

@@ -1,0 +1,101 @@
+//! Share links of a campaign: make, list, revoke.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use store::ShareLink;
+use utoipa::ToSchema;
+
+use super::words;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::extract::JsonBody;
+use crate::security::{SHARED, key_digest, new_token};
+
+/// Days of a link when nothing else is said, and at most.
+const DAYS: u32 = 14;
+const MAX_DAYS: u32 = 365;
+const DAY_MS: i64 = 86_400_000;
+
+/// A link.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkView {
+    /// Id.
+    id: String,
+    /// For whom it is.
+    label: String,
+    /// When it was made.
+    created_ms: i64,
+    /// When it ends.
+    expires_ms: i64,
+    /// When somebody ended it.
+    revoked_ms: Option<i64>,
+}
+
+impl From<ShareLink> for LinkView {
+    fn from(link: ShareLink) -> Self {
+        let ShareLink { id, label, created_ms, expires_ms, revoked_ms, .. } = link;
+        Self { id, label, created_ms, expires_ms, revoked_ms }
+    }
+}
+
+/// A link to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinkRequest {
+    /// For whom it is, 1 to 100 characters.
+    label: String,
+    /// Days until it ends, 1 to 365; default 14.
+    days: Option<u32>,
+}
+
+/// A link that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NewLink {
+    /// The link.
+    link: LinkView,
+    /// Its token, told this once.
+    token: String,
+    /// What it opens: this path and those below it.
+    path: String,
+}
+
+/// List the links of a campaign.
+#[utoipa::path(get, path = "/api/v1/campaigns/{id}/links", tag = "campaigns", params(("id" = String, Path)),
+    responses((status = 200, body = Vec<LinkView>), (status = 404)))]
+pub async fn list(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Vec<LinkView>>, ApiError> {
+    app.blocking(move |app| Ok(Json(app.store.share_links(&id)?.into_iter().map(Into::into).collect()))).await
+}
+
+/// Make a link with which somebody without a key can look at the picks of a campaign and comment, and nothing else.
+#[utoipa::path(post, path = "/api/v1/campaigns/{id}/links", tag = "campaigns", params(("id" = String, Path)),
+    request_body = LinkRequest, responses((status = 201, body = NewLink), (status = 400), (status = 404), (status = 409)))]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    JsonBody(request): JsonBody<LinkRequest>,
+) -> Result<(StatusCode, Json<NewLink>), ApiError> {
+    let days = ApiError::in_range("days", request.days.unwrap_or(DAYS), 1..=MAX_DAYS)?;
+    let label = words("label", &request.label, 1..=100)?;
+    app.blocking(move |app| {
+        let token = new_token();
+        let expires_ms = store::now_ms() + i64::from(days) * DAY_MS;
+        let link = app.store.add_share_link(&id, key_digest(&token), &label, expires_ms)?.into();
+        Ok((StatusCode::CREATED, Json(NewLink { link, path: format!("{SHARED}{token}"), token })))
+    })
+    .await
+}
+
+/// End a link at once.
+#[utoipa::path(delete, path = "/api/v1/campaigns/{id}/links/{link}", tag = "campaigns",
+    params(("id" = String, Path), ("link" = String, Path)), responses((status = 204), (status = 404)))]
+pub async fn revoke(
+    State(app): State<Arc<App>>,
+    Path((id, link)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    app.blocking(move |app| Ok(app.store.revoke_share_link(&id, &link)?)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

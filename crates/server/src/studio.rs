@@ -1,0 +1,225 @@
+//! A data folder without an address: what the command line does with campaigns. It opens the folder alone, as a server does, and
+//! works through the same store, feeder, queue and worker, so that campaigns that were begun here go on there and the other way
+//! round.
+
+use std::fmt::Write as _;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use campaign::{Brief, money};
+use serde::Serialize;
+use store::{Campaign, CampaignState, Candidate, CandidateFilter, DEFAULT_PROJECT, Stage, Store, TaskState};
+
+use crate::app::App;
+use crate::campaigns::{self, CampaignPlan, CampaignReport};
+use crate::config::ServeConfig;
+use crate::error::{ApiError, ServeError};
+use crate::models::Models;
+use crate::rate::Rate;
+use crate::security::Guard;
+
+/// How often a run looks how far it is.
+const LOOK: Duration = Duration::from_millis(200);
+/// Candidates that are read at once.
+const PAGE: u32 = 200;
+
+/// An open data folder.
+pub struct Studio {
+    app: Arc<App>,
+    config: ServeConfig,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunProgress {
+    /// Tasks that are done, of this stage.
+    pub done: i64,
+    /// Tasks of this stage.
+    pub total: i64,
+    /// Tasks that failed.
+    pub failed: i64,
+    /// What is spent, a decimal.
+    pub spent: String,
+    /// `running`, or how it ended: `ready`, `paused`, `stopped`, `cancelled`.
+    pub state: String,
+    /// Why it stopped.
+    pub reason: Option<String>,
+}
+
+/// What was exported.
+#[derive(Debug, Clone, Serialize)]
+pub struct Exported {
+    /// Pictures.
+    pub pictures: usize,
+    /// Picks that have no final yet.
+    pub missing: usize,
+    /// The list of them.
+    pub manifest: PathBuf,
+}
+
+impl Studio {
+    /// Opens the data folder of a configuration; its address is not used.
+    pub fn open(config: ServeConfig) -> Result<Self, ServeError> {
+        let store = Arc::new(Store::open(&config.data)?);
+        let models = Arc::new(Models::new(&config.models_folder()));
+        let guard = Guard::new(&config, Vec::new(), true);
+        let app = Arc::new(App::new(store, models, config.worker.clone(), guard, Rate::new(0)));
+        Ok(Self { app, config })
+    }
+
+    /// Keeps a campaign with its rows; gives its name, id and number of rows. Blocks.
+    pub fn create(&self, brief: Brief, csv: Option<&mut dyn Read>) -> Result<(String, String, i64), ServeError> {
+        let Campaign { name, id, rows, .. } = campaigns::create(&self.app, brief, DEFAULT_PROJECT, csv)?;
+        Ok((name, id, rows))
+    }
+
+    /// Predicts a campaign, by name or id.
+    pub async fn plan(&self, name: &str) -> Result<CampaignPlan, ServeError> {
+        let id = self.app.store.find_campaign(name)?.id;
+        Ok(campaigns::plan(&self.app, &id).await?)
+    }
+
+    /// The report of a campaign, by name or id. Blocks.
+    pub fn report(&self, name: &str) -> Result<CampaignReport, ServeError> {
+        let id = self.app.store.find_campaign(name)?.id;
+        Ok(campaigns::report(&self.app, &id)?)
+    }
+
+    /// Picks candidates, each as `ROW:NUMBER` with numbers from 1; all or none. Gives how many. Blocks.
+    pub fn pick(&self, name: &str, picks: &[String]) -> Result<usize, ServeError> {
+        let campaign = self.app.store.find_campaign(name)?;
+        let mut ids = Vec::with_capacity(picks.len());
+        for pick in picks {
+            let shown: String = pick.chars().take(80).collect();
+            let refuse = |why: &str| ServeError::Refused { message: format!("'{shown}' {why}") };
+            let (row, number) = pick.rsplit_once(':').ok_or_else(|| refuse("is not ROW:NUMBER, such as 00001:2"))?;
+            let number: u32 = number.parse().map_err(|_| refuse("has no number after its colon"))?;
+            let filter = CandidateFilter { row: Some(row.to_owned()), ..CandidateFilter::default() };
+            let (found, _) = self.app.store.candidates(&campaign.id, &filter, 0, PAGE)?;
+            let found = found.into_iter().find(|candidate| candidate.position.checked_add(1) == Some(number));
+            ids.push(found.ok_or_else(|| refuse("is no candidate of this campaign"))?.id);
+        }
+        self.app.store.pick(&campaign.id, &ids, true, "local")?;
+        Ok(ids.len())
+    }
+
+    /// Draws drafts of every row or finals of every pick until all are there, the budget is used up, or `is_over` says so; then
+    /// the campaign pauses, and a later run goes on from there.
+    pub async fn run(
+        &self,
+        name: &str,
+        stage: Stage,
+        is_over: impl Fn() -> bool,
+        mut on_progress: impl FnMut(&RunProgress),
+    ) -> Result<RunProgress, ServeError> {
+        let app = &self.app;
+        let id = app.store.find_campaign(name)?.id;
+        campaigns::start(app, &id, stage).await?;
+        let queue = tokio::spawn(app.queue.clone().run(self.config.worker.clone(), self.config.grace));
+        let feeder = tokio::spawn(campaigns::feed(app.clone()));
+        let result = loop {
+            tokio::time::sleep(LOOK).await;
+            let own = id.clone();
+            let progress = match app.blocking(move |app| progress(app, &own, stage)).await {
+                Ok((progress, under_way)) if progress.state != CampaignState::Running.name() && under_way == 0 => {
+                    break Ok(progress);
+                }
+                Ok((progress, _)) => progress,
+                Err(error) => break Err(error),
+            };
+            on_progress(&progress);
+            if is_over() {
+                // It may just have become ready by itself.
+                let _ = campaigns::pause(app, &id).await;
+                let own = id.clone();
+                break app.blocking(move |app| progress_now(app, &own, stage)).await;
+            }
+        };
+        app.queue.stop();
+        let _ = tokio::join!(queue, feeder);
+        Ok(result?)
+    }
+
+    /// Writes the finals of the picks of a campaign into a folder, each a PNG with its recipe inside, and `manifest.csv`, which
+    /// is written last. Blocks.
+    pub fn export(&self, name: &str, folder: &Path) -> Result<Exported, ServeError> {
+        let store = &self.app.store;
+        let campaign = store.find_campaign(name)?;
+        std::fs::create_dir_all(folder)?;
+        let slots = self.slots(&campaign)?;
+        let mut exported = Exported { pictures: 0, missing: 0, manifest: folder.join("manifest.csv") };
+        let mut manifest = String::from("file,row,candidate,seed,state,prompt,values,width,height,sha256\r\n");
+        for candidate in self.picks(&campaign.id)? {
+            let Some(asset) = &candidate.final_asset else {
+                exported.missing += 1;
+                continue;
+            };
+            let asset = store.asset(asset)?;
+            let file = format!("{}-{}.png", candidate.row, candidate.position + 1);
+            formats::atomic::write_bytes_atomic(&folder.join(&file), &store.asset_bytes(&asset)?)
+                .map_err(store::StoreError::from)?;
+            let cells = [
+                file,
+                candidate.row.clone(),
+                candidate.id,
+                candidate.seed.to_string(),
+                candidate.state.name().into(),
+                candidate.prompt,
+                slots.get(&candidate.row).cloned().unwrap_or_default(),
+                asset.width.to_string(),
+                asset.height.to_string(),
+                asset.sha256,
+            ];
+            let cells = cells.map(|cell| crate::native::csv_cell(&cell));
+            let _ = write!(manifest, "{}\r\n", cells.join(","));
+            exported.pictures += 1;
+        }
+        formats::atomic::write_bytes_atomic(&exported.manifest, manifest.as_bytes())
+            .map_err(store::StoreError::from)?;
+        Ok(exported)
+    }
+
+    fn picks(&self, id: &str) -> Result<Vec<Candidate>, ServeError> {
+        let filter = CandidateFilter { picked: Some(true), ..CandidateFilter::default() };
+        let mut picks: Vec<Candidate> = Vec::new();
+        loop {
+            let offset = u32::try_from(picks.len()).unwrap_or(u32::MAX);
+            let (page, _) = self.app.store.candidates(id, &filter, offset, PAGE)?;
+            if page.is_empty() {
+                return Ok(picks);
+            }
+            picks.extend(page);
+        }
+    }
+
+    /// What stands in the slots of each row, as JSON.
+    fn slots(&self, campaign: &Campaign) -> Result<std::collections::HashMap<String, String>, ServeError> {
+        let (rows, _) = self.app.store.campaign_rows(&campaign.id, None, 0, u32::MAX)?;
+        Ok(rows.into_iter().map(|row| (row.key, row.slots)).collect())
+    }
+}
+
+/// How far a campaign is, and how many of its jobs wait or run.
+fn progress(app: &App, id: &str, stage: Stage) -> Result<(RunProgress, i64), ApiError> {
+    // Whether anything is under way is asked first: what ends in between is seen at the next look.
+    let under_way = app.store.under_way(id)?.jobs;
+    Ok((progress_now(app, id, stage)?, under_way))
+}
+
+fn progress_now(app: &App, id: &str, stage: Stage) -> Result<RunProgress, ApiError> {
+    let counts = app.store.task_counts(id)?;
+    let count = |wanted: fn(TaskState) -> bool| {
+        counts.iter().filter(|count| count.stage == stage && wanted(count.state)).map(|count| count.count).sum()
+    };
+    let campaign = app.store.campaign(id)?;
+    Ok(RunProgress {
+        done: count(|state| state == TaskState::Done),
+        total: count(|_| true),
+        failed: count(|state| state == TaskState::Failed),
+        spent: money(campaign.micros),
+        state: campaign.state.name().into(),
+        reason: campaign.reason,
+    })
+}
