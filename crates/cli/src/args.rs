@@ -43,6 +43,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Check, compare or show a catalogue of what pictures cost.
     Prices(PricesArgs),
+    /// Make campaigns from a brief: many prompts, drafts, picks, finals, within a budget.
+    Campaign(CampaignArgs),
     /// Serve pictures over HTTP: a page, OpenAI's and A1111's interfaces, a durable queue.
     Serve(ServeArgs),
     /// Show the recipe inside a picture and check that running it again gives the same pixels.
@@ -366,6 +368,109 @@ pub struct BenchArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `campaign`.
+#[derive(Debug, Args)]
+pub struct CampaignArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: CampaignCommand,
+}
+
+/// Commands of `campaign`. A campaign is called by its name or id.
+#[derive(Debug, Subcommand)]
+pub enum CampaignCommand {
+    /// Make a campaign from a brief, with rows from a CSV file; all of it is kept or nothing.
+    New {
+        /// The brief (TOML or JSON).
+        brief: PathBuf,
+        /// What stands in the slots, one asset a row (CSV in UTF-8 or UTF-16).
+        #[arg(long, value_name = "FILE.csv")]
+        rows: Option<PathBuf>,
+        /// Only show what the first N rows would become, and what is wrong with them.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        dry_run: Option<u32>,
+        /// Where campaigns are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
+    /// Predict pictures, seconds and money; draws nothing.
+    Plan {
+        /// The campaign.
+        name: String,
+        /// Where campaigns are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
+    /// Draw drafts of every row or, with --finals, finals of every pick. What is there is not drawn again; Ctrl-C pauses.
+    Run {
+        /// The campaign.
+        name: String,
+        /// Draw the finals of what is picked, with the seeds of the drafts.
+        #[arg(long)]
+        finals: bool,
+        /// Where campaigns are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
+    /// Pick drafts for finals, such as 00001:2 for the second draft of the first row.
+    Pick {
+        /// The campaign.
+        name: String,
+        /// Drafts.
+        #[arg(value_name = "ROW:NUMBER", required = true)]
+        picks: Vec<String>,
+        /// Where campaigns are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
+    /// Write the finals of what is picked into a folder: PNG files with their recipes, and manifest.csv.
+    Export {
+        /// The campaign.
+        name: String,
+        /// The folder.
+        folder: PathBuf,
+        /// Where campaigns are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
+    /// Show counts, seconds and money against the plan.
+    Report {
+        /// The campaign.
+        name: String,
+        /// Where campaigns are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
+}
+
+impl CampaignCommand {
+    /// Where campaigns are kept, and how to run.
+    pub fn studio(&self) -> &StudioArgs {
+        match self {
+            Self::New { studio, .. }
+            | Self::Plan { studio, .. }
+            | Self::Run { studio, .. }
+            | Self::Pick { studio, .. }
+            | Self::Export { studio, .. }
+            | Self::Report { studio, .. } => studio,
+        }
+    }
+}
+
+/// Where campaigns are kept, and how to run.
+#[derive(Debug, Args)]
+pub struct StudioArgs {
+    /// Folder of jobs and pictures, which no server may have open [default: $XDG_DATA_HOME/calotype or ~/.local/share/calotype].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Folder of models, called by their names [default: models in the data folder].
+    #[arg(long, value_name = "DIR")]
+    pub models: Option<PathBuf>,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Options of `serve`.

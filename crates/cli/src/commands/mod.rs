@@ -1,6 +1,7 @@
 //! One file per command; each has `run(&args, &reporter) -> anyhow::Result<()>`.
 
 pub mod bench;
+pub mod campaign;
 pub mod dataset;
 pub mod eval;
 pub mod generate;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use engine::EngineError;
 use server::{ServeConfig, Server, WorkerCommand, default_data_folder};
 
-use crate::args::{PrecisionArg, ServeArgs, WorkerArgs};
+use crate::args::{PrecisionArg, RunArgs, ServeArgs, WorkerArgs};
 use crate::report::{Reporter, UsageError, interrupt_token};
 
 /// The key of the environment: not an option, because others can read a command line.
@@ -37,7 +37,7 @@ pub fn run(args: &ServeArgs, reporter: &Reporter) -> anyhow::Result<()> {
         port: args.port,
         data,
         models: args.models.clone(),
-        worker: worker_command(args)?,
+        worker: worker_command(&args.run)?,
         environment_key: std::env::var(KEY).ok().filter(|key| !key.is_empty()),
         require_key: args.require_key,
         allowed_hosts: args.allow_host.clone(),
@@ -81,12 +81,12 @@ pub fn run(args: &ServeArgs, reporter: &Reporter) -> anyhow::Result<()> {
 }
 
 /// This program again, as a worker.
-fn worker_command(args: &ServeArgs) -> anyhow::Result<WorkerCommand> {
+pub fn worker_command(run: &RunArgs) -> anyhow::Result<WorkerCommand> {
     let mut arguments: Vec<OsString> = vec!["worker".into()];
-    if let Some(threads) = args.run.threads {
+    if let Some(threads) = run.threads {
         arguments.extend(["--threads".into(), threads.to_string().into()]);
     }
-    let precision = match args.run.precision {
+    let precision = match run.precision {
         PrecisionArg::Auto => "auto",
         PrecisionArg::F32 => "f32",
         PrecisionArg::Bf16 => "bf16",

@@ -1,20 +1,20 @@
-//! The commands of docs/api.md do what they say.
+//! The commands of docs/api.md and docs/campaigns.md do what they say.
 
 use std::process::Command;
 
 use crate::support::{Server, one_at_a_time};
 
-#[test]
-fn the_commands_of_the_documentation_work() {
-    let _one = one_at_a_time();
+/// Runs the commands of a document against a fresh server; gives the folder they ran in.
+fn run(document: &str) -> Option<tempfile::TempDir> {
     if Command::new("curl").arg("--version").output().is_err() {
         eprintln!("skipped: there is no curl");
-        return;
+        return None;
     }
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md")).unwrap();
+    let docs = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs"));
+    let text = std::fs::read_to_string(docs.join(document)).unwrap();
     let blocks: Vec<&str> =
         text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
-    assert!(blocks.len() >= 6);
+    assert!(blocks.len() >= 4, "{document}");
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"));
     let script = format!("set -euxo pipefail\n{}", blocks.concat());
@@ -26,8 +26,23 @@ fn the_commands_of_the_documentation_work() {
         .expect("bash");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}", said.lines().rev().take(5).collect::<Vec<_>>().join("\n"));
+    Some(folder)
+}
+
+#[test]
+fn the_commands_of_the_documentation_work() {
+    let _one = one_at_a_time();
+    let Some(folder) = run("api.md") else { return };
     let zip = std::fs::read(folder.path().join("pictures.zip")).unwrap();
     let archive = zip::ZipArchive::new(std::io::Cursor::new(zip)).unwrap();
     let names: Vec<String> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
     assert!(["manifest.csv", "contact-sheet.png"].iter().all(|name| names.iter().any(|n| n == name)), "{names:?}");
+}
+
+#[test]
+fn the_commands_for_campaigns_work() {
+    let _one = one_at_a_time();
+    let Some(folder) = run("campaigns.md") else { return };
+    let picture = std::fs::read(folder.path().join("shared.webp")).unwrap();
+    assert_eq!(&picture[8..12], b"WEBP");
 }

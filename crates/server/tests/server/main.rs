@@ -3,6 +3,7 @@
 mod access;
 mod bad_input;
 mod bombs;
+mod campaigns;
 mod clients;
 mod crash;
 mod documented;

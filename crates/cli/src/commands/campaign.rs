@@ -1,0 +1,202 @@
+//! `calotype campaign`: new, plan, run, pick, export, report. It works on the data folder that a server would open, through the
+//! same store, queue and worker process: a run that was interrupted, even by `kill -9`, goes on here or in `calotype serve`, with
+//! the same jobs and pictures. Drawing with an engine of its own would need all of that a second time.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use campaign::Brief;
+use engine::EngineError;
+use serde_json::{Value, json};
+use server::{RunProgress, ServeConfig, ServeError, Stage, Studio};
+
+use super::serve::worker_command;
+use crate::args::{CampaignArgs, CampaignCommand, StudioArgs};
+use crate::report::{Reporter, UsageError, interrupt_token};
+
+/// Longest brief in bytes.
+const MAX_BRIEF: u64 = 16 << 20;
+/// How long the running job may go on after Ctrl-C; then it waits for the next run.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Runs the command.
+pub fn run(args: &CampaignArgs, reporter: &Reporter) -> anyhow::Result<()> {
+    match &args.command {
+        CampaignCommand::New { brief, rows, dry_run, studio } => {
+            let brief = read_brief(brief)?;
+            let mut file = rows.as_deref().map(open).transpose()?;
+            let csv = file.as_mut().map(|file| file as &mut dyn Read);
+            match dry_run {
+                Some(first) => show_first(&brief, csv, *first as usize, reporter),
+                None => create(brief, csv, studio, reporter),
+            }
+        }
+        CampaignCommand::Plan { name, studio } => plan(name, studio, reporter),
+        CampaignCommand::Run { name, finals, studio } => {
+            draw(name, if *finals { Stage::Finals } else { Stage::Drafts }, studio, reporter)
+        }
+        CampaignCommand::Pick { name, picks, studio } => {
+            let picked = open_studio(studio)?.pick(name, picks).map_err(refused)?;
+            reporter.say(&format!("{picked} picked; `calotype campaign run {name} --finals` draws them"));
+            reporter.event("picked", json!({ "picked": picked }));
+            Ok(())
+        }
+        CampaignCommand::Export { name, folder, studio } => {
+            let exported = open_studio(studio)?.export(name, folder).map_err(refused)?;
+            if exported.missing > 0 {
+                reporter.warn(&format!(
+                    "{} picks have no final yet: `calotype campaign run {name} --finals` draws them",
+                    exported.missing
+                ));
+            }
+            reporter.say(&format!("{} pictures, {}", exported.pictures, exported.manifest.display()));
+            reporter.event("exported", serde_json::to_value(&exported)?);
+            Ok(())
+        }
+        CampaignCommand::Report { name, studio } => report(name, studio, reporter),
+    }
+}
+
+fn read_brief(path: &Path) -> anyhow::Result<Brief> {
+    let mut text = String::new();
+    open(path)?.take(MAX_BRIEF).read_to_string(&mut text).with_context(|| path.display().to_string())?;
+    Brief::parse(&text).map_err(|error| UsageError(format!("{}: {error}", path.display())).into())
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    File::open(path).with_context(|| path.display().to_string())
+}
+
+/// What somebody asked for that cannot be is their usage, not our failure.
+fn refused(error: ServeError) -> anyhow::Error {
+    match error {
+        ServeError::Refused { message } => UsageError(message).into(),
+        error => error.into(),
+    }
+}
+
+fn open_studio(args: &StudioArgs) -> anyhow::Result<Studio> {
+    args.run.options()?;
+    let config = ServeConfig {
+        host: "localhost".into(),
+        port: 0,
+        data: args.data.clone().unwrap_or_else(server::default_data_folder),
+        models: args.models.clone(),
+        worker: worker_command(&args.run)?,
+        environment_key: None,
+        require_key: true,
+        allowed_hosts: Vec::new(),
+        cors_origins: Vec::new(),
+        rate: 0,
+        header_timeout: server::HEADER_TIMEOUT,
+        grace: GRACE,
+    };
+    Ok(Studio::open(config)?)
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn show_first(brief: &Brief, csv: Option<&mut dyn Read>, first: usize, reporter: &Reporter) -> anyhow::Result<()> {
+    let found = campaign::dry_run(brief, csv, first).map_err(|error| UsageError(error.to_string()))?;
+    for row in &found.rows {
+        reporter.say(&format!("{}  {}", row.key, row.prompt));
+    }
+    for error in &found.errors {
+        reporter.warn(&error.to_string());
+    }
+    if let Some(total) = found.total {
+        reporter.say(&format!("{total} assets, {} drafts", total * u64::from(brief.candidates)));
+    }
+    reporter.event("dry_run", serde_json::to_value(&found)?);
+    match found.errors.len() {
+        0 => Ok(()),
+        count => Err(UsageError(format!("{count} rows are wrong")).into()),
+    }
+}
+
+fn create(brief: Brief, csv: Option<&mut dyn Read>, studio: &StudioArgs, reporter: &Reporter) -> anyhow::Result<()> {
+    let (name, id, rows) = open_studio(studio)?.create(brief, csv).map_err(refused)?;
+    reporter.say(&format!("{name}: {rows} assets"));
+    reporter.event("campaign", json!({ "name": name, "id": id, "rows": rows }));
+    Ok(())
+}
+
+fn plan(name: &str, studio: &StudioArgs, reporter: &Reporter) -> anyhow::Result<()> {
+    let studio = open_studio(studio)?;
+    let plan = runtime()?.block_on(studio.plan(name)).map_err(refused)?;
+    reporter.event("plan", serde_json::to_value(&plan)?);
+    let line = |what: &str, pictures, seconds: f64, cost: &str| {
+        reporter.say(&format!("{what:8} {pictures:7} pictures  {seconds:10.1} s  {cost} {}", plan.currency));
+    };
+    line("drafts", plan.drafts, plan.draft_seconds, &plan.draft_cost);
+    line("finals", plan.finals, plan.final_seconds, &plan.final_cost);
+    line("together", plan.drafts + plan.finals, plan.draft_seconds + plan.final_seconds, &plan.cost);
+    if let Some(cost) = &plan.cost_per_asset {
+        reporter.say(&format!("an asset costs {cost} {}", plan.currency));
+    }
+    if let (Some(budget), false) = (&plan.budget, plan.fits) {
+        reporter.warn(&format!("that passes the budget of {budget} {}: the run will stop before", plan.currency));
+    }
+    Ok(())
+}
+
+fn draw(name: &str, stage: Stage, studio: &StudioArgs, reporter: &Reporter) -> anyhow::Result<()> {
+    let studio = open_studio(studio)?;
+    let cancel = interrupt_token();
+    let bar = reporter.bar(0, "drawing");
+    let mut told = None;
+    let runtime = runtime()?;
+    let result = runtime.block_on(studio.run(
+        name,
+        stage,
+        || cancel.is_cancelled(),
+        |progress| {
+            bar.set_length(u64::try_from(progress.total).unwrap_or(0));
+            bar.set_position(u64::try_from(progress.done + progress.failed).unwrap_or(0));
+            if told != Some((progress.done, progress.failed)) {
+                told = Some((progress.done, progress.failed));
+                reporter.event("progress", json!(progress));
+            }
+        },
+    ));
+    bar.finish_and_clear();
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    let progress = result.map_err(refused)?;
+    let RunProgress { done, total, failed, spent, state, reason } = &progress;
+    reporter.say(&format!("{done} of {total} done, {failed} failed, {spent} spent"));
+    reporter.event("done", json!(progress));
+    if cancel.is_cancelled() {
+        return Err(EngineError::Cancelled.into());
+    }
+    anyhow::ensure!(state != "stopped", "stopped: {}", reason.as_deref().unwrap_or("no reason is known"));
+    anyhow::ensure!(*failed == 0, "{failed} jobs failed; the same command tries them again");
+    Ok(())
+}
+
+fn report(name: &str, studio: &StudioArgs, reporter: &Reporter) -> anyhow::Result<()> {
+    let report = open_studio(studio)?.report(name).map_err(refused)?;
+    reporter.event("report", serde_json::to_value(&report)?);
+    let reason = report.reason.as_deref().map_or(String::new(), |reason| format!(" ({reason})"));
+    reporter.say(&format!("{}: {}{reason}", report.name, report.state));
+    let counts = |counts: &std::collections::BTreeMap<String, i64>| {
+        let found = counts.iter().filter(|(_, count)| **count > 0);
+        found.map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect::<Vec<_>>().join(", ")
+    };
+    reporter.say(&format!("rows       {}", report.rows));
+    reporter.say(&format!("drafts     {}", counts(&report.drafts)));
+    reporter.say(&format!("finals     {}", counts(&report.finals)));
+    reporter.say(&format!("candidates {}, {} picked", report.candidates, report.picked));
+    reporter.say(&format!("review     {}", counts(&report.review)));
+    reporter.say(&format!("seconds    {:.1} (planned {:.1})", report.seconds, report.planned_seconds));
+    let budget = report.budget.as_deref().map_or(String::new(), |budget| format!(" of {budget}"));
+    reporter.say(&format!("spent      {}{budget} {}", report.spent, report.currency));
+    let or_none = |value: Option<Value>| value.map_or("-".to_owned(), |value| value.to_string().replace('"', ""));
+    reporter.say(&format!("an approved picture cost {}", or_none(report.cost_per_approved.map(Value::from))));
+    reporter.say(&format!("an approval took {} s", or_none(report.approval_seconds.map(Value::from))));
+    Ok(())
+}
