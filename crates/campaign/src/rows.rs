@@ -106,7 +106,7 @@ pub struct DryRun {
 
 /// Every row, or what is wrong; without a file, the combinations of the brief's own values. `before` rows are there already: keys
 /// go on from them.
-pub fn import<'a>(brief: &'a Brief, csv: Option<&'a mut dyn Read>, before: u64) -> Result<Vec<Row>, RowsError> {
+pub fn import(brief: &Brief, csv: Option<&mut dyn Read>, before: u64) -> Result<Vec<Row>, RowsError> {
     let (mut rows, mut errors, mut bytes) = (Vec::new(), Vec::new(), 0);
     let most = MAX_ROWS.saturating_sub(before);
     let mut source = Source::open(brief, csv, before)?;
@@ -133,7 +133,7 @@ pub fn import<'a>(brief: &'a Brief, csv: Option<&'a mut dyn Read>, before: u64) 
 }
 
 /// Reads no more than the first rows and says what they would become.
-pub fn dry_run<'a>(brief: &'a Brief, csv: Option<&'a mut dyn Read>, first: usize) -> Result<DryRun, RowsError> {
+pub fn dry_run(brief: &Brief, csv: Option<&mut dyn Read>, first: usize) -> Result<DryRun, RowsError> {
     let is_file = csv.is_some();
     let mut source = Source::open(brief, csv, 0)?;
     let (mut rows, mut errors, mut count) = (Vec::new(), Vec::new(), 0);
@@ -161,13 +161,13 @@ pub fn dry_run<'a>(brief: &'a Brief, csv: Option<&'a mut dyn Read>, first: usize
 }
 
 /// Rows, one after the other.
-struct Source<'a> {
-    brief: &'a Brief,
+struct Source<'b, 'r> {
+    brief: &'b Brief,
     template: Template,
     matrix: Matrix,
     /// How many assets each row makes.
     combinations: Option<u64>,
-    table: Option<Table<'a>>,
+    table: Option<Table<'r>>,
     keys: HashSet<String>,
     before: u64,
     /// Rows that were read.
@@ -185,8 +185,8 @@ struct Base {
     values: BTreeMap<String, String>,
 }
 
-impl<'a> Source<'a> {
-    fn open(brief: &'a Brief, csv: Option<&'a mut dyn Read>, before: u64) -> Result<Self, RowsError> {
+impl<'b, 'r> Source<'b, 'r> {
+    fn open(brief: &'b Brief, csv: Option<&'r mut dyn Read>, before: u64) -> Result<Self, RowsError> {
         brief.check()?;
         let template = brief.template()?;
         let table = csv.map(Table::open).transpose()?;

@@ -91,30 +91,6 @@ impl Guard {
         self.origin(method, headers, host)
     }
 
-    /// Lets whoever shows the token of a share link in; `find` looks it up.
-    async fn check_shared<F: Future<Output = Result<Option<store::ShareLink>, ApiError>>>(
-        &self,
-        method: &Method,
-        headers: &HeaderMap,
-        peer: IpAddr,
-        find: impl FnOnce() -> F,
-    ) -> Result<Shared, ApiError> {
-        self.place(method, headers)?;
-        if self.must_wait(peer) {
-            return Err(Self::too_many_failures());
-        }
-        if let Some(link) = find().await? {
-            return Ok(Shared(link));
-        }
-        self.failed(peer);
-        Err(ApiError::status(StatusCode::UNAUTHORIZED, "no_link", "this link is unknown, over or revoked"))
-    }
-
-    fn too_many_failures() -> ApiError {
-        let message = "too many wrong keys came from this address: wait a minute";
-        ApiError::status(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", message)
-    }
-
     fn host<'a>(&self, headers: &'a HeaderMap) -> Result<&'a str, ApiError> {
         let refused = |message| ApiError::status(StatusCode::FORBIDDEN, "wrong_host", message);
         let whole = headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -160,7 +136,8 @@ impl Guard {
             return Ok(Owner("local".into()));
         }
         if self.must_wait(peer) {
-            return Err(Self::too_many_failures());
+            let message = "too many wrong keys came from this address: wait a minute";
+            return Err(ApiError::status(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", message));
         }
         if let Some(key) = &given {
             let digest = key_digest(key);
@@ -229,11 +206,14 @@ async fn enter(app: &Arc<App>, request: &mut Request, path: &str, peer: IpAddr) 
         request.extensions_mut().insert(owner);
         return Ok(());
     };
-    // A key opens nothing here: the token alone says which campaign is meant.
+    app.guard.place(&method, &headers)?;
+    // A key opens nothing here: the token alone says which campaign is meant. Nobody guesses 122 bits, so that whoever follows
+    // an old link a few times need not wait.
     let digest = key_digest(rest.split('/').next().unwrap_or_default());
-    let find = || app.blocking(move |app| Ok(app.store.share_link_of(digest, store::now_ms())?));
-    let shared = app.guard.check_shared(&method, &headers, peer, find).await?;
-    request.extensions_mut().insert(shared);
+    let link = app.blocking(move |app| Ok(app.store.share_link_of(digest, store::now_ms())?)).await?;
+    let message = "this link is unknown, over or revoked";
+    let link = link.ok_or_else(|| ApiError::status(StatusCode::UNAUTHORIZED, "no_link", message))?;
+    request.extensions_mut().insert(Shared(link));
     Ok(())
 }
 

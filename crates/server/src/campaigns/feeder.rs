@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use campaign::{Ledger, Rate};
-use store::{Campaign, CampaignState, Job, NewJob, Stage, State, Task};
+use store::{Campaign, CampaignState, Job, NewJob, Stage, Task};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Work, rate};
+use super::{Work, settle};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::live::Happening;
@@ -25,7 +25,9 @@ pub async fn feed(app: Arc<App>) {
     let mut news = app.queue.live.listen();
     let mut known = HashMap::new();
     loop {
-        if let Err(error) = round(&app, &mut known).await {
+        // A round may wait for a prediction; what it leaves undone is done after the next start.
+        let round = tokio::select! { done = round(&app, &mut known) => done, () = app.queue.stopping() => return };
+        if let Err(error) = round {
             tracing::error!("campaigns: {}", error.message);
             tokio::select! { () = tokio::time::sleep(PAUSE) => continue, () = app.queue.stopping() => return }
         }
@@ -56,8 +58,7 @@ type Known = HashMap<String, Arc<Work>>;
 async fn round(app: &Arc<App>, known: &mut Known) -> Result<(), ApiError> {
     let mut campaigns = app
         .blocking(|app| {
-            let rate = rate(&app.settings()?);
-            app.store.settle(&|_, seconds, pictures| rate.cost(seconds, pictures))?;
+            settle(app)?;
             Ok(app.store.running_campaigns()?)
         })
         .await?;
@@ -191,9 +192,7 @@ pub async fn start(app: &Arc<App>, id: &str, stage: Stage) -> Result<i64, ApiErr
         .blocking(move |app| {
             let campaign = app.store.campaign(&id)?;
             Work::of(&campaign)?.check(app)?;
-            // What ended since the last round counts as done.
-            let rate = rate(&app.settings()?);
-            app.store.settle(&|_, seconds, pictures| rate.cost(seconds, pictures))?;
+            settle(app)?;
             if stage == Stage::Drafts && campaign.rows == 0 {
                 return Err(ApiError::field("stage", "the campaign has no rows yet (POST …/rows)"));
             }
@@ -208,11 +207,15 @@ pub async fn start(app: &Arc<App>, id: &str, stage: Stage) -> Result<i64, ApiErr
     Ok(pending)
 }
 
-/// Takes the waiting jobs of a campaign back; the running one is drawn to its end.
+/// Takes the waiting jobs of a campaign back; the running one is drawn to its end. One that does not run stays as it is.
 pub async fn pause(app: &Arc<App>, id: &str) -> Result<Campaign, ApiError> {
     let own = id.to_owned();
     let (campaign, cancelled) = app
         .blocking(move |app| {
+            let campaign = app.store.campaign(&own)?;
+            if campaign.state != CampaignState::Running {
+                return Ok((campaign, Vec::new()));
+            }
             let campaign = app.store.move_campaign(&own, &[CampaignState::Running], CampaignState::Paused, None)?;
             Ok((campaign, app.store.withdraw(&own, false)?.0))
         })
@@ -221,10 +224,18 @@ pub async fn pause(app: &Arc<App>, id: &str) -> Result<Campaign, ApiError> {
     Ok(campaign)
 }
 
-/// Lets a campaign go on that paused or stopped.
+/// Lets a campaign go on that paused or stopped; one that runs or has nothing to do stays as it is.
 pub async fn resume(app: &Arc<App>, id: &str) -> Result<Campaign, ApiError> {
     let own = id.to_owned();
-    let campaign = app.blocking(move |app| Ok(app.store.resume_campaign(&own)?)).await?;
+    let campaign = app
+        .blocking(move |app| {
+            let campaign = app.store.campaign(&own)?;
+            match campaign.state {
+                CampaignState::Running | CampaignState::Ready => Ok(campaign),
+                _ => Ok(app.store.resume_campaign(&own)?),
+            }
+        })
+        .await?;
     app.feeder.notify_one();
     Ok(campaign)
 }
@@ -232,6 +243,7 @@ pub async fn resume(app: &Arc<App>, id: &str) -> Result<Campaign, ApiError> {
 /// Ends the work on a campaign, also the running job. What is drawn stays.
 pub async fn cancel(app: &Arc<App>, id: &str) -> Result<Campaign, ApiError> {
     let own = id.to_owned();
+    let mut listener = app.queue.live.listen();
     let (campaign, cancelled, running) = app
         .blocking(move |app| {
             let from = [CampaignState::Ready, CampaignState::Running, CampaignState::Paused, CampaignState::Stopped];
@@ -242,9 +254,12 @@ pub async fn cancel(app: &Arc<App>, id: &str) -> Result<Campaign, ApiError> {
         .await?;
     tell_over(app, cancelled);
     for job in running {
-        let job = app.queue.cancel(&job).await?;
-        debug_assert!(job.state != State::Queued);
+        // It ends within a step; until then its task counts as under way, and a new run would leave it out.
+        if !app.queue.cancel(&job).await?.state.is_over() {
+            app.wait(&job, &mut listener, |_| {}).await?;
+        }
     }
+    app.blocking(settle).await?;
     Ok(campaign)
 }
 

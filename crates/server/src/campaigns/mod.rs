@@ -116,6 +116,13 @@ fn rate(settings: &Settings) -> Rate {
     Rate::Hour((settings.hour() * campaign::MICROS as f64).round() as i64)
 }
 
+/// Keeps what jobs of campaigns that are over drew and cost. Blocks.
+pub fn settle(app: &App) -> Result<(), ApiError> {
+    let rate = rate(&app.settings()?);
+    app.store.settle(&|_, seconds, pictures| rate.cost(seconds, pictures))?;
+    Ok(())
+}
+
 /// Keeps a campaign with its rows: those of a CSV file, or the combinations of the brief's own values; without a file and with
 /// slots that have no values, it has none yet. Blocks.
 pub fn create(

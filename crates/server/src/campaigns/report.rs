@@ -7,7 +7,7 @@ use serde::Serialize;
 use store::{CandidateFilter, Stage, TaskState};
 use utoipa::ToSchema;
 
-use super::Work;
+use super::{Work, settle};
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -74,6 +74,7 @@ pub struct Satisfaction {
 
 /// The report of a campaign. Blocks.
 pub fn report(app: &App, id: &str) -> Result<CampaignReport, ApiError> {
+    settle(app)?;
     let store = &app.store;
     let campaign = store.campaign(id)?;
     let brief = Work::of(&campaign)?.brief;

@@ -134,7 +134,7 @@ impl Wish {
         Ok(Checked {
             draft,
             size,
-            wanted: Wanted { format, quality: Some(compression.max(1)), width: None, ground },
+            wanted: Wanted { format, quality: Some(compression.max(1)), width: None, ground, bare: false },
             background,
             quality,
             urls,

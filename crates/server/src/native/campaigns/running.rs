@@ -47,7 +47,8 @@ pub async fn run(
     Ok((StatusCode::ACCEPTED, Json(RunView { pending, campaign })))
 }
 
-/// Stop drawing for a while: the running job is drawn to its end, waiting ones are taken back.
+/// Stop drawing for a while: the running job is drawn to its end, waiting ones are taken back. One that does not run stays
+/// as it is.
 #[utoipa::path(post, path = "/api/v1/campaigns/{id}/pause", tag = "campaigns", params(("id" = String, Path)),
     responses((status = 200, body = CampaignView), (status = 404), (status = 409)))]
 pub async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<CampaignView>, ApiError> {

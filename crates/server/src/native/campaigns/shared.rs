@@ -135,7 +135,7 @@ pub struct PictureQuery {
 pub async fn picture(
     State(app): State<Arc<App>>,
     Extension(shared): Extension<Shared>,
-    Path((_, id)): Path<(String, String)>,
+    Path((_token, id)): Path<(String, String)>,
     Query(query): Query<PictureQuery>,
 ) -> Result<Response, ApiError> {
     if query.width == Some(0) {
@@ -164,7 +164,7 @@ pub async fn picture(
 pub async fn comments(
     State(app): State<Arc<App>>,
     Extension(shared): Extension<Shared>,
-    Path((_, id)): Path<(String, String)>,
+    Path((_token, id)): Path<(String, String)>,
 ) -> Result<Json<Vec<CommentView>>, ApiError> {
     app.blocking(move |app| {
         let candidate = find(app, &shared, &id)?;
@@ -180,7 +180,7 @@ pub async fn comments(
 pub async fn comment(
     State(app): State<Arc<App>>,
     Extension(shared): Extension<Shared>,
-    Path((_, id)): Path<(String, String)>,
+    Path((_token, id)): Path<(String, String)>,
     JsonBody(request): JsonBody<CommentRequest>,
 ) -> Result<(StatusCode, Json<CommentView>), ApiError> {
     app.blocking(move |app| {

@@ -1,0 +1,116 @@
+//! `calotype campaign` as scripts see it: from a brief to exported finals, interrupted on the way.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+const BRIEF: &str = r#"
+    name = "Spring"
+    prompt = "a {colour} bicycle in {city}"
+    candidates = 2
+    size = "32x32"
+    draft_preset = "turbo"
+    preset = "draft"
+    [slots]
+    colour = ["red", "green"]
+"#;
+
+fn calotype(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_calotype"));
+    command.arg("campaign").args(args).current_dir(folder).env("XDG_CACHE_HOME", folder.join("cache"));
+    command.env("XDG_DATA_HOME", folder.join("data"));
+    command
+}
+
+fn run(folder: &Path, args: &[&str]) -> Output {
+    calotype(folder, args).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The last JSON event of a successful command.
+fn last(folder: &Path, args: &[&str]) -> Value {
+    let output = run(folder, &[args, &["--json"]].concat());
+    assert!(output.status.success(), "{args:?}: {}", said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+#[test]
+fn from_a_brief_to_finals() {
+    let room = tempfile::tempdir().unwrap();
+    let folder = room.path();
+    std::fs::write(folder.join("brief.toml"), BRIEF).unwrap();
+    let rows: String = (0..30).map(|i| format!("c{i},city {i}\n")).collect();
+    std::fs::write(folder.join("rows.csv"), format!("id,city\n{rows}")).unwrap();
+    let new = ["new", "brief.toml", "--rows", "rows.csv"];
+    let dry = last(folder, &[&new[..], &["--dry-run", "1"]].concat());
+    assert_eq!(dry["rows"][1]["prompt"], "a green bicycle in city 0");
+    assert_eq!(last(folder, &new)["rows"], 60);
+    let again = run(folder, &new);
+    assert_eq!(again.status.code(), Some(2), "{}", said(&again));
+    assert_eq!(last(folder, &["plan", "Spring"])["drafts"], 120);
+
+    // Interrupted as soon as something is done, it pauses; the same command goes on.
+    let mut child = calotype(folder, &["run", "Spring", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let begun = lines.by_ref().any(|line| line.unwrap().contains("\"progress\""));
+    assert!(begun);
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert_eq!(last(folder, &["report", "Spring"])["state"], "paused");
+    let done = last(folder, &["run", "Spring"]);
+    assert_eq!((&done["done"], &done["failed"], &done["state"]), (&60.into(), &0.into(), &"ready".into()));
+    assert_eq!(last(folder, &["report", "Spring"])["candidates"], 120);
+
+    let nothing = run(folder, &["run", "Spring", "--finals"]);
+    assert_eq!(nothing.status.code(), Some(2), "{}", said(&nothing));
+    for bad in ["c0-1", "c0-1:0", "c0-1:3", "nothing:1", "c0-1:x", ":"] {
+        let refused = run(folder, &["pick", "Spring", "c1-1:1", bad]);
+        assert_eq!(refused.status.code(), Some(2), "{bad}: {}", said(&refused));
+    }
+    assert_eq!(last(folder, &["report", "Spring"])["picked"], 0);
+    assert_eq!(last(folder, &["pick", "Spring", "c0-1:2", "c3-2:1"])["picked"], 2);
+    assert_eq!(last(folder, &["export", "Spring", "early"])["missing"], 2);
+    assert_eq!(last(folder, &["run", "Spring", "--finals"])["done"], 2);
+    assert_eq!(last(folder, &["export", "Spring", "out"])["pictures"], 2);
+    let manifest = std::fs::read_to_string(folder.join("out/manifest.csv")).unwrap();
+    let lines: Vec<&str> = manifest.lines().collect();
+    assert!(lines.len() == 3 && lines[1].starts_with("c0-1-2.png,c0-1,"), "{manifest}");
+    let picture = formats::picture::decode(&std::fs::read(folder.join("out/c3-2-1.png")).unwrap()).unwrap();
+    assert!(picture.text.iter().any(|(_, text)| text.contains("a green bicycle in city 3")));
+}
+
+#[test]
+fn what_is_wrong_is_named_and_nothing_is_kept() {
+    let room = tempfile::tempdir().unwrap();
+    let folder = room.path();
+    std::fs::write(folder.join("brief.toml"), BRIEF).unwrap();
+    std::fs::write(folder.join("rows.csv"), "id,city\na,Bern\nb,\nc,x\0y\n").unwrap();
+    std::fs::write(folder.join("columns.csv"), "id,town\na,Bern\n").unwrap();
+    std::fs::write(folder.join("bad.toml"), format!("candidates = 65\n{BRIEF}").replace("candidates = 2", "")).unwrap();
+    for (args, told) in [
+        (&["new", "brief.toml", "--rows", "rows.csv"][..], "row 2 (line 3), column 'city': is empty"),
+        (&["new", "brief.toml", "--rows", "rows.csv"], "row 3 (line 4), column 'city'"),
+        (&["new", "brief.toml", "--rows", "rows.csv", "--dry-run", "9"], "2 rows are wrong"),
+        (&["new", "brief.toml", "--rows", "columns.csv"], "'town'"),
+        (&["new", "bad.toml"], "candidates: 65 is not in 1..=64"),
+    ] {
+        let output = run(folder, args);
+        assert!(output.status.code() == Some(2) && said(&output).contains(told), "{args:?}: {}", said(&output));
+    }
+    for (args, told) in [
+        (&["new", "nothing.toml"][..], "nothing.toml"),
+        (&["new", "brief.toml", "--rows", "nothing.csv"], "nothing.csv"),
+        (&["report", "Spring"], "no campaign 'Spring'"),
+    ] {
+        let output = run(folder, args);
+        assert!(output.status.code() == Some(1) && said(&output).contains(told), "{args:?}: {}", said(&output));
+    }
+}
