@@ -11,8 +11,8 @@ const BRIEF: &str = r#"
     prompt = "a {colour} bicycle in {city}"
     candidates = 2
     size = "32x32"
-    draft_preset = "turbo"
-    preset = "draft"
+    draft_preset = "draft"
+    preset = "standard"
     [slots]
     colour = ["red", "green"]
 "#;

@@ -12,7 +12,7 @@ use crate::support::{PATIENCE, Reply, Server, one_at_a_time};
 fn brief(name: &str) -> Value {
     json!({
         "name": name, "prompt": "a {thing} in {city}", "size": "32x32", "candidates": 2,
-        "draft_preset": "turbo", "preset": "draft", "texts": ["headline"], "seed": 7
+        "draft_preset": "draft", "preset": "standard", "texts": ["headline"], "seed": 7
     })
 }
 
@@ -91,7 +91,7 @@ fn a_brief_becomes_drafts_picks_finals_and_a_review() {
     let asset = server.get(&format!("/api/v1/assets/{}", picked[0]["final"].as_str().unwrap())).json();
     // The final is what a job of its own with this seed and preset draws, to the bit.
     assert_eq!(asset["seed"].as_u64(), Some(seed));
-    let alone = json!({ "prompt": "a fox in Köln", "seed": seed, "size": "32x32", "preset": "draft" });
+    let alone = json!({ "prompt": "a fox in Köln", "seed": seed, "size": "32x32", "preset": "standard" });
     let alone = server.post("/api/v1/jobs", &alone).json();
     let alone = server.wait(alone["id"].as_str().unwrap());
     assert_eq!(alone["assets"][0]["sha256"], asset["sha256"]);
