@@ -19,7 +19,7 @@ pub struct JobView {
     pub state: String,
     /// `interactive` or `batch`.
     pub priority: String,
-    /// The interface it came through: `native`, `openai`, `a1111` or `mcp`.
+    /// The interface it came through: `native`, `openai`, `a1111`, `mcp` or `campaign`.
     pub source: String,
     /// Id of the project.
     pub project: String,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -26,6 +27,8 @@ use crate::extract::Query;
 
 /// Most rows of a dry run.
 pub const MAX_FIRST: u32 = 200;
+/// How long the rest of a file that was refused may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Pieces of a body that wait to be read.
 const PIECES: usize = 4;
 
@@ -173,18 +176,25 @@ pub async fn import(
     });
     let feeding = async {
         let mut body = request.into_body().into_data_stream();
+        let mut reads_on = true;
         while let Some(piece) = body.next().await {
             // Whoever reads may have seen enough.
-            if sender.send(piece.map_err(io::Error::other)).await.is_err() {
+            let is_broken = piece.is_err();
+            reads_on = reads_on && sender.send(piece.map_err(io::Error::other)).await.is_ok();
+            if is_broken {
                 break;
             }
         }
         drop(sender);
     };
-    tokio::pin!(reading);
+    tokio::pin!(reading, feeding);
     tokio::select! {
-        answer = &mut reading => answer,
-        () = feeding => reading.await,
+        answer = &mut reading => {
+            // Most clients hear an answer only after they have said everything.
+            let _ = tokio::time::timeout(PATIENCE, feeding).await;
+            answer
+        }
+        () = &mut feeding => reading.await,
     }
 }
 
