@@ -48,7 +48,7 @@ fn from_a_brief_to_finals() {
     let rows: String = (0..30).map(|i| format!("c{i},city {i}\n")).collect();
     std::fs::write(folder.join("rows.csv"), format!("id,city\n{rows}")).unwrap();
     let new = ["new", "brief.toml", "--rows", "rows.csv"];
-    let dry = last(folder, &[&new[..], &["--dry-run", "1"]].concat());
+    let dry = last(folder, &[&new[..], &["--dry-run", "2"]].concat());
     assert_eq!(dry["rows"][1]["prompt"], "a green bicycle in city 0");
     assert_eq!(last(folder, &new)["rows"], 60);
     let again = run(folder, &new);
