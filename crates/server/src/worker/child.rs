@@ -187,7 +187,7 @@ fn tell_image<R: PictureRecipe + serde::Serialize>(index: u32, image: &Image<R>)
         width: image.size.width,
         height: image.size.height,
         recipe: serde_json::to_string(&image.recipe).unwrap_or_default(),
-        dhash: dhash(image.size.width as usize, image.size.height as usize, &image.pixels),
+        dhash: analysis::dhash(image.size.width as usize, image.size.height as usize, &image.pixels),
         bytes: png.len(),
     };
     say(&news, &png);
@@ -203,50 +203,6 @@ fn say(news: &News, payload: &[u8]) {
     }
 }
 
-/// Whether each of 8 × 8 fields is darker than its right neighbour: bits that survive scaling and small changes.
-/// `pixels` is straight RGBA8 `[height, width, 4]`, seen over white.
-fn dhash(width: usize, height: usize, pixels: &[u8]) -> u64 {
-    let mean = |column: usize, row: usize| {
-        let (left, right) = (column * width / 9, ((column + 1) * width / 9).max(column * width / 9 + 1).min(width));
-        let (top, bottom) = (row * height / 8, ((row + 1) * height / 8).max(row * height / 8 + 1).min(height));
-        let (mut sum, mut count) = (0_u64, 0_u64);
-        for y in top..bottom {
-            for pixel in pixels[4 * (y * width + left)..4 * (y * width + right)].chunks_exact(4) {
-                let [r, g, b, a] = [pixel[0], pixel[1], pixel[2], pixel[3]].map(u64::from);
-                sum += (r * 299 + g * 587 + b * 114) / 1000 * a / 255 + (255 - a);
-                count += 1;
-            }
-        }
-        sum / count.max(1)
-    };
-    let mut bits = 0;
-    for row in 0..8 {
-        for column in 0..8 {
-            bits = bits << 1 | u64::from(mean(column, row) < mean(column + 1, row));
-        }
-    }
-    bits
-}
-
 fn lock(tokens: &Tokens) -> std::sync::MutexGuard<'_, HashMap<String, CancelToken>> {
     tokens.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn alike_pictures_have_alike_bits() {
-        let picture = |shift: usize| -> Vec<u8> {
-            (0..64 * 64).flat_map(|i| [((i % 64 * 4 + shift) % 256) as u8, (i / 64 * 3) as u8, 90, 255]).collect()
-        };
-        let apart = |a: &[u8], b: &[u8]| (dhash(64, 64, a) ^ dhash(64, 64, b)).count_ones();
-        assert_eq!(apart(&picture(0), &picture(0)), 0);
-        assert!(apart(&picture(0), &picture(2)) <= 4);
-        let flipped: Vec<u8> =
-            picture(0).chunks_exact(256).flat_map(|row| row.rchunks_exact(4).flatten()).copied().collect();
-        assert!(apart(&picture(0), &flipped) > 30);
-        assert_eq!(dhash(1, 1, &[0; 4]), 0);
-    }
 }

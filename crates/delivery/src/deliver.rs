@@ -1,0 +1,343 @@
+//! One picture for one channel: crop or composition, exact size, a file under the cap.
+
+use analysis::{Look, Rect, Side};
+use formats::digest::sha256_bytes;
+use layout::{Brand, ComposeError, Finding, Kind, Level, Picture, ResizeError, Template, Texts, compose, resize};
+
+use crate::channel::{Channel, SafeZone};
+use crate::encode::{EncodeError, Format, encode_within};
+use crate::sheet::Thumbnail;
+
+/// Makes a picture larger: the picture, and the size it is needed in.
+pub type Enlarge<'a> = dyn Fn(&Picture, u32, u32) -> Result<Picture, ResizeError> + 'a;
+
+/// What is delivered.
+#[derive(Debug, Clone)]
+pub struct Item<'a> {
+    /// The campaign's name.
+    pub campaign: &'a str,
+    /// The asset's name or id.
+    pub asset: &'a str,
+    /// The pick.
+    pub picture: &'a Picture,
+    /// Words for composed channels, by slot.
+    pub texts: Texts,
+    /// Whether words are put on cropped channels, too, by the template that [`overlay_for`] chooses.
+    pub words_on_picture: bool,
+    /// The side on which words will stand, for crops without a template.
+    pub side: Side,
+    /// The seed it was made with.
+    pub seed: Option<u64>,
+    /// Id of the recipe it was made with.
+    pub recipe: Option<&'a str>,
+    /// Texts inside the files: key, text.
+    pub metadata: Vec<(String, String)>,
+    /// Formats to try first, when the channel accepts them.
+    pub prefer: Vec<Format>,
+}
+
+impl<'a> Item<'a> {
+    /// A pick without words or metadata.
+    pub fn new(campaign: &'a str, asset: &'a str, picture: &'a Picture) -> Self {
+        Self {
+            campaign,
+            asset,
+            picture,
+            texts: Texts::new(),
+            words_on_picture: false,
+            side: Side::Any,
+            seed: None,
+            recipe: None,
+            metadata: Vec::new(),
+            prefer: Vec::new(),
+        }
+    }
+}
+
+/// A file for a channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivered {
+    /// The campaign's name.
+    pub campaign: String,
+    /// The asset's name or id.
+    pub asset: String,
+    /// Id of the channel.
+    pub channel: String,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// The file's format.
+    pub format: Format,
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// Quality; none for formats without loss.
+    pub quality: Option<u8>,
+    /// What was cut from the pick, in its pixels; none where a template did it.
+    pub crop: Option<Rect>,
+    /// The template that composed it.
+    pub template: Option<String>,
+    /// The seed it was made with.
+    pub seed: Option<u64>,
+    /// Id of the recipe it was made with.
+    pub recipe: Option<String>,
+    /// Version of the brand kit.
+    pub brand_version: u32,
+    /// What is to be known about it.
+    pub findings: Vec<Finding>,
+    /// A small picture of it.
+    pub thumbnail: Thumbnail,
+}
+
+/// Nothing could be delivered.
+#[derive(Debug, thiserror::Error)]
+#[error("channel `{channel}`: {source}")]
+pub struct DeliveryError {
+    /// Id of the channel.
+    pub channel: String,
+    /// What went wrong.
+    pub source: DeliveryFault,
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryFault {
+    /// The channel names a template that does not exist.
+    #[error("there is no template `{0}`")]
+    Template(String),
+    /// The composition failed.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    /// Scaling failed.
+    #[error(transparent)]
+    Resize(#[from] ResizeError),
+    /// No file came out.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+/// Enlarges with the Lanczos filter.
+pub fn lanczos(picture: &Picture, width: u32, height: u32) -> Result<Picture, ResizeError> {
+    resize(picture, width, height)
+}
+
+/// The built-in template with words over a picture whose shape is nearest to a size.
+pub fn overlay_for(width: u32, height: u32) -> Option<&'static Template> {
+    let aspect = |width: u32, height: u32| (f64::from(width) / f64::from(height.max(1))).ln();
+    let off = |template: &Template| (aspect(template.size[0], template.size[1]) - aspect(width, height)).abs();
+    let overlays = Template::all_built_in().iter().filter(|template| template.name.starts_with("overlay."));
+    overlays.min_by(|a, b| off(a).total_cmp(&off(b)))
+}
+
+/// Makes the file for a channel. `enlarge` is asked only when the crop has fewer pixels than the channel needs; what it gives
+/// is brought to the exact size. Equal input gives equal bytes.
+pub fn deliver(item: &Item, channel: &Channel, brand: &Brand, enlarge: &Enlarge) -> Result<Delivered, DeliveryError> {
+    made(item, channel, brand, enlarge).map_err(|source| DeliveryError { channel: channel.id.clone(), source })
+}
+
+fn made(item: &Item, channel: &Channel, brand: &Brand, enlarge: &Enlarge) -> Result<Delivered, DeliveryFault> {
+    let (width, height) = (channel.width, channel.height);
+    let named = |name: &String| Template::built_in(name).ok_or_else(|| DeliveryFault::Template(name.clone()));
+    let template = match &channel.template {
+        Some(name) => Some(named(name)?),
+        None if item.words_on_picture => overlay_for(width, height),
+        None => None,
+    };
+    let mut findings = Vec::new();
+    let mut crop = None;
+    let picture = if let Some(template) = template {
+        let source = enlarged_for(item.picture, width, height, enlarge)?;
+        let composed = compose(template, brand, source.as_ref().unwrap_or(item.picture), &item.texts, (width, height))?;
+        findings = composed.findings;
+        if let Some(safe) = channel.safe {
+            findings.extend(outside(safe, &composed.placed, template, (width, height)));
+        }
+        composed.picture
+    } else {
+        let rect = Look::of(item.picture).crop(f64::from(width) / f64::from(height), item.side).rect;
+        crop = Some(rect);
+        let part = item.picture.crop(rect);
+        let times = f64::from(width) / f64::from(rect.width);
+        if times > 1.05 {
+            let level = if times > 2.0 { Level::Warning } else { Level::Note };
+            findings.push(Finding { level, layer: String::new(), kind: Kind::Enlarged { times } });
+        }
+        let large = if times > 1.0 { enlarge(&part, width, height)? } else { part };
+        resize(&large, width, height)?
+    };
+    let preferred = item.prefer.iter().filter(|format| channel.formats.contains(format));
+    let others = channel.formats.iter().filter(|format| !item.prefer.contains(format));
+    let formats: Vec<Format> = preferred.chain(others).copied().collect();
+    let file = encode_within(&picture, &formats, channel.max_bytes, &item.metadata)?;
+    Ok(Delivered {
+        campaign: item.campaign.into(),
+        asset: item.asset.into(),
+        channel: channel.id.clone(),
+        width,
+        height,
+        format: file.format,
+        sha256: sha256_bytes(&file.bytes),
+        quality: file.quality,
+        bytes: file.bytes,
+        crop,
+        template: template.map(|template| template.name.clone()),
+        seed: item.seed,
+        recipe: item.recipe.map(str::to_owned),
+        brand_version: brand.kit().version,
+        findings,
+        thumbnail: Thumbnail::of(&picture)?,
+    })
+}
+
+/// The whole pick, enlarged when it is smaller than a canvas that it may have to fill.
+fn enlarged_for(
+    picture: &Picture,
+    width: u32,
+    height: u32,
+    enlarge: &Enlarge,
+) -> Result<Option<Picture>, DeliveryFault> {
+    let times = (f64::from(height) / f64::from(picture.height())).min(f64::from(width) / f64::from(picture.width()));
+    if times <= 1.0 {
+        return Ok(None);
+    }
+    let scaled = |side: u32| (f64::from(side) * times).round().max(1.0) as u32;
+    Ok(Some(enlarge(picture, scaled(picture.width()), scaled(picture.height()))?))
+}
+
+/// Words and logos that the platform would cover.
+fn outside(
+    safe: SafeZone,
+    placed: &[(String, Rect)],
+    template: &Template,
+    (width, height): (u32, u32),
+) -> Vec<Finding> {
+    let is_words = |name: &String| {
+        template.layers.iter().any(|layer| {
+            layer.name == *name && matches!(layer.content, layout::Content::Text { .. } | layout::Content::Logo { .. })
+        })
+    };
+    let share = |at: u32, of: u32| f64::from(at) * 100.0 / f64::from(of);
+    let covered = |rect: &Rect| {
+        share(rect.x, width) < safe.left
+            || share(rect.y, height) < safe.top
+            || share(rect.x + rect.width, width) > 100.0 - safe.right
+            || share(rect.y + rect.height, height) > 100.0 - safe.bottom
+    };
+    placed
+        .iter()
+        .filter(|(name, rect)| is_words(name) && covered(rect))
+        .map(|(name, _)| Finding { level: Level::Warning, layer: name.clone(), kind: Kind::Covered })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode::tests::busy;
+    use crate::{Catalogue, lanczos};
+    use layout::BrandKit;
+    use std::cell::Cell;
+
+    fn brand() -> Brand {
+        Brand::new(BrandKit::starter(), &|_| Err(std::io::ErrorKind::NotFound.into())).unwrap()
+    }
+
+    fn texts() -> Texts {
+        let pairs = [("headline", "Autumn is here"), ("subline", "Wool from the hills"), ("cta", "See it")];
+        pairs.map(|(slot, text)| (slot.to_owned(), text.to_owned())).into()
+    }
+
+    #[test]
+    fn every_channel_is_served_under_its_cap() {
+        let catalogue = Catalogue::starter().unwrap();
+        let picture = busy(512, 384);
+        let brand = brand();
+        for channel in &catalogue.channels {
+            let mut item = Item::new("c", "a", &picture);
+            item.texts = texts();
+            let made = deliver(&item, channel, &brand, &lanczos).unwrap();
+            let image = image::load_from_memory(&made.bytes).unwrap();
+            assert_eq!((image.width(), image.height()), (channel.width, channel.height), "{}", channel.id);
+            assert!(channel.max_bytes.is_none_or(|cap| made.bytes.len() as u64 <= cap), "{}", channel.id);
+            assert_eq!(made.sha256, sha256_bytes(&made.bytes));
+            assert_eq!(made.crop.is_some(), channel.template.is_none());
+            assert!(made.findings.iter().all(|finding| finding.level < Level::Error), "{:?}", made.findings);
+        }
+    }
+
+    #[test]
+    fn the_enlarger_is_asked_only_when_pixels_are_missing() {
+        let catalogue = Catalogue::starter().unwrap();
+        let asked = Cell::new(0);
+        let enlarge = |picture: &Picture, width: u32, height: u32| {
+            asked.set(asked.get() + 1);
+            // Twice the size, whatever was asked for, as enlargers of fixed factors do.
+            let _ = (width, height);
+            lanczos(picture, picture.width() * 2, picture.height() * 2)
+        };
+        let square = catalogue.get("meta.feed.1x1").unwrap();
+        let (small, large) = (busy(600, 700), busy(1200, 1100));
+        deliver(&Item::new("c", "a", &large), square, &brand(), &enlarge).unwrap();
+        assert_eq!(asked.get(), 0);
+        let made = deliver(&Item::new("c", "a", &small), square, &brand(), &enlarge).unwrap();
+        assert_eq!((asked.get(), made.width, made.height), (1, 1080, 1080));
+        assert!(matches!(made.findings[..], [Finding { kind: Kind::Enlarged { .. }, .. }]));
+    }
+
+    #[test]
+    fn equal_input_gives_equal_bytes() {
+        let catalogue = Catalogue::starter().unwrap();
+        let picture = busy(300, 300);
+        let mut item = Item::new("c", "a", &picture);
+        (item.texts, item.words_on_picture) = (texts(), true);
+        for id in ["meta.story", "google.display.300x250"] {
+            let make = || deliver(&item, catalogue.get(id).unwrap(), &brand(), &lanczos).unwrap();
+            assert_eq!(make(), make());
+        }
+    }
+
+    #[test]
+    fn words_of_a_story_stay_in_its_safe_zone_and_others_are_told() {
+        let catalogue = Catalogue::starter().unwrap();
+        let picture = busy(540, 960);
+        let mut item = Item::new("c", "a", &picture);
+        (item.texts, item.words_on_picture) = (texts(), true);
+        let covered = |channel: &Channel| {
+            let made = deliver(&item, channel, &brand(), &lanczos).unwrap();
+            made.findings.iter().filter(|finding| finding.kind == Kind::Covered).count()
+        };
+        let mut story = catalogue.get("meta.story").unwrap().clone();
+        assert_eq!(covered(&story), 0);
+        story.safe = Some(SafeZone { top: 60.0, right: 0.0, bottom: 0.0, left: 0.0 });
+        assert!(covered(&story) > 0);
+    }
+
+    #[test]
+    fn an_impossible_cap_names_the_channel() {
+        let mut channel = Catalogue::starter().unwrap().get("meta.feed.1x1").unwrap().clone();
+        channel.max_bytes = Some(500);
+        let error = deliver(&Item::new("c", "a", &busy(99, 99)), &channel, &brand(), &lanczos).unwrap_err();
+        assert!(error.to_string().starts_with("channel `meta.feed.1x1`: at most 500 bytes are allowed"), "{error}");
+        channel.template = Some("gone".into());
+        let error = deliver(&Item::new("c", "a", &busy(99, 99)), &channel, &brand(), &lanczos).unwrap_err();
+        assert_eq!(error.to_string(), "channel `meta.feed.1x1`: there is no template `gone`");
+    }
+
+    #[test]
+    fn odd_pictures_are_served() {
+        let catalogue = Catalogue::starter().unwrap();
+        let square = catalogue.get("linkedin.single.v").unwrap();
+        for picture in [
+            Picture::filled(1, 1, [9, 9, 9, 255]).unwrap(),
+            Picture::filled(8192, 3, [9, 9, 9, 255]).unwrap(),
+            Picture::filled(3, 2000, [9, 9, 9, 0]).unwrap(),
+        ] {
+            let mut item = Item::new("c", "a", &picture);
+            deliver(&item, square, &brand(), &lanczos).unwrap();
+            (item.texts, item.words_on_picture) = (texts(), true);
+            deliver(&item, square, &brand(), &lanczos).unwrap();
+        }
+    }
+}
