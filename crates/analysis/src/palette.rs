@@ -22,6 +22,9 @@ pub struct Swatch {
 /// every time. At most `count` colours, fewer when the picture has fewer, none when nothing can be seen.
 pub fn dominant(picture: &Picture, count: usize) -> Vec<Swatch> {
     let points = histogram(picture);
+    if points.is_empty() || count == 0 {
+        return Vec::new();
+    }
     let mut centres: Vec<[f64; 3]> = Vec::new();
     let mut nearest = vec![f64::INFINITY; points.len()];
     while centres.len() < count.min(points.len()) {

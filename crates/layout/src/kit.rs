@@ -177,7 +177,7 @@ impl BrandKit {
                 colour("text", [24, 28, 38]),
                 colour("primary", [22, 58, 92]),
                 colour("on-primary", [255, 255, 255]),
-                colour("accent", [222, 74, 44]),
+                colour("accent", [196, 58, 30]),
                 colour("on-accent", [255, 255, 255]),
             ],
             fonts: vec![font("headline", 700), font("body", 400)],
