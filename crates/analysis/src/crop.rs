@@ -8,6 +8,8 @@ use crate::{Look, Rect};
 const STEPS: u32 = 64;
 /// Share of the crop that the wished side takes.
 const SIDE_SHARE: f64 = 0.45;
+/// Space above a subject that is cut below, in shares of the crop's height.
+const HEADROOM: f64 = 0.06;
 
 /// Where words will stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -38,8 +40,8 @@ pub struct Crop {
 }
 
 impl Look {
-    /// The largest crop of an aspect (width by height) at the best place. The subject stays whole where it fits, and its centre
-    /// inside always. An aspect that is not a positive number gives the whole picture.
+    /// The largest crop of an aspect (width by height) at the best place. The subject stays whole where it fits; of one that is
+    /// too wide the centre stays, of one that is too tall the upper end, where heads are. An aspect that is not a positive number gives the whole picture.
     pub fn crop(&self, aspect: f64, side: Side) -> Crop {
         let (width, height) = self.size;
         let own = f64::from(width) / f64::from(height);
@@ -52,7 +54,12 @@ impl Look {
         };
         let focus = self.focus();
         let xs = places(width, across, focus.x, focus.bounds[0], focus.bounds[2]);
-        let ys = places(height, down, focus.y, focus.bounds[1], focus.bounds[3]);
+        let top = focus.bounds[1] * f64::from(height);
+        let ys = if (focus.bounds[3] - focus.bounds[1]) * f64::from(height) > f64::from(down) {
+            vec![((top - HEADROOM * f64::from(down)).max(0.0) as u32).min(height - down)]
+        } else {
+            places(height, down, focus.y, focus.bounds[1], focus.bounds[3])
+        };
         let mut best: Option<(f64, Crop)> = None;
         for &y in &ys {
             for &x in &xs {
@@ -149,6 +156,16 @@ mod tests {
         let look = Look::of(&ball(180, 320, 90.0, 160.0));
         let rect = look.crop(1.0, Side::Top).rect;
         assert!((160.0 - f64::from(rect.y)) / 180.0 > 0.6);
+    }
+
+    #[test]
+    fn a_standing_subject_keeps_its_head() {
+        // A tall bar from a quarter of the height down to the lower edge.
+        let pixels = (0..200 * 300)
+            .flat_map(|i| if (80..120).contains(&(i % 200)) && i / 200 >= 75 { [150, 40, 30, 255] } else { [225; 4] })
+            .collect();
+        let rect = Look::of(&Picture::new(200, 300, pixels).unwrap()).crop(2.0, Side::Any).rect;
+        assert!((58..76).contains(&rect.y) && rect.height == 100, "{rect:?}");
     }
 
     #[test]

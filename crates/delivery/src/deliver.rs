@@ -2,6 +2,7 @@
 
 use analysis::{Look, Rect, Side};
 use formats::digest::sha256_bytes;
+use formats::picture::{MAX_AREA, MAX_SIDE};
 use layout::{Brand, ComposeError, Finding, Kind, Level, Picture, ResizeError, Template, Texts, compose, resize};
 
 use crate::channel::{Channel, SafeZone};
@@ -148,7 +149,7 @@ fn made(item: &Item, channel: &Channel, brand: &Brand, enlarge: &Enlarge) -> Res
     let mut findings = Vec::new();
     let mut crop = None;
     let picture = if let Some(template) = template {
-        let source = enlarged_for(item.picture, width, height, enlarge)?;
+        let source = enlarged_for(item.picture, template, width, height, enlarge)?;
         let composed = compose(template, brand, source.as_ref().unwrap_or(item.picture), &item.texts, (width, height))?;
         findings = composed.findings;
         if let Some(safe) = channel.safe {
@@ -191,19 +192,30 @@ fn made(item: &Item, channel: &Channel, brand: &Brand, enlarge: &Enlarge) -> Res
     })
 }
 
-/// The whole pick, enlarged when it is smaller than a canvas that it may have to fill.
+/// The whole pick, enlarged when it has fewer pixels than its frame in the template; none when it has enough, or when its
+/// shape is so odd that the whole of it would be too large (the composition scales the part it needs).
 fn enlarged_for(
     picture: &Picture,
+    template: &Template,
     width: u32,
     height: u32,
     enlarge: &Enlarge,
 ) -> Result<Option<Picture>, DeliveryFault> {
-    let times = (f64::from(height) / f64::from(picture.height())).min(f64::from(width) / f64::from(picture.width()));
-    if times <= 1.0 {
+    let frames = template.layers.iter().filter(|layer| matches!(layer.content, layout::Content::Picture { .. }));
+    let share = |needed: f64, has: u32| needed / f64::from(has);
+    let times = frames
+        .map(|layer| {
+            let (across, down) = (layer.frame.width * f64::from(width), layer.frame.height * f64::from(height));
+            share(across, picture.width()).max(share(down, picture.height()))
+        })
+        .fold(0.0, f64::max);
+    let scaled = |side: u32| (f64::from(side) * times).ceil();
+    let (across, down) = (scaled(picture.width()), scaled(picture.height()));
+    let fits = across.max(down) <= f64::from(MAX_SIDE) && across * down <= MAX_AREA as f64;
+    if times <= 1.0 || !fits {
         return Ok(None);
     }
-    let scaled = |side: u32| (f64::from(side) * times).round().max(1.0) as u32;
-    Ok(Some(enlarge(picture, scaled(picture.width()), scaled(picture.height()))?))
+    Ok(Some(enlarge(picture, across as u32, down as u32)?))
 }
 
 /// Words and logos that the platform would cover.

@@ -104,7 +104,7 @@ pub fn compose(
     };
     let known = template.slots();
     for slot in texts.keys().filter(|slot| !known.contains(*slot)) {
-        work.note(Level::Warning, "", Kind::UnusedText { slot: slot.clone() });
+        work.note(Level::Note, "", Kind::UnusedText { slot: slot.clone() });
     }
     let mut layers: Vec<&Layer> = template.layers.iter().collect();
     layers.sort_by_key(|layer| layer.z);
