@@ -162,7 +162,9 @@ mod tests {
     fn a_standing_subject_keeps_its_head() {
         // A tall bar from a quarter of the height down to the lower edge.
         let pixels = (0..200 * 300)
-            .flat_map(|i| if (80..120).contains(&(i % 200)) && i / 200 >= 75 { [150, 40, 30, 255] } else { [225; 4] })
+            .flat_map(|i| {
+                if (80..120).contains(&(i % 200)) && i / 200 >= 75 { [150, 40, 30, 255] } else { [225, 225, 225, 255] }
+            })
             .collect();
         let rect = Look::of(&Picture::new(200, 300, pixels).unwrap()).crop(2.0, Side::Any).rect;
         assert!((58..76).contains(&rect.y) && rect.height == 100, "{rect:?}");

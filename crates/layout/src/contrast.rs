@@ -81,7 +81,8 @@ impl Backdrop {
         let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
         let at = (ratios.len() as f64 * SPECKS) as usize;
         let worst = *ratios.select_nth_unstable_by(at, f64::total_cmp).1;
-        Some(Contrast { worst, mean })
+        // On one colour, rounding must not put the mean below the worst.
+        Some(Contrast { worst, mean: mean.max(worst) })
     }
 
     /// What would bring the worst contrast to `required`: colours of the palette, then the thinnest veil.
