@@ -172,7 +172,8 @@ mod tests {
         assert!(matches!(kinds(&drawn(64, |_, _| [0, 0, 0, 255]))[..], [Fault::Flat(_)]));
         let noise = drawn(64, |x, y| [hash(x, y), hash(x + 999, y), hash(x, y + 777), 255]);
         assert!(matches!(kinds(&noise)[..], [Fault::Noise(c)] if c < 0.1));
-        let burnt = drawn(64, |x, y| if (x / 9 + y / 9) % 2 == 0 { [255, 0, 12, 255] } else { [0, 200, 255, 255] });
+        let burnt =
+            drawn(64, |x, y| if (x / 9 + y / 9).is_multiple_of(2) { [255, 0, 12, 255] } else { [0, 200, 255, 255] });
         assert!(matches!(kinds(&burnt)[..], [Fault::Clipped(share)] if share > 0.9));
         let holed = drawn(64, |x, y| if x % 7 == 3 && y % 7 == 3 { [0; 4] } else { scene(x, y) });
         assert!(matches!(kinds(&holed)[..], [Fault::Holes(_)]));

@@ -358,7 +358,7 @@ mod tests {
                 let inside =
                     (x / f64::from(width) - at.0).hypot((y - at.1 * f64::from(height)) / f64::from(width)) < radius;
                 match inside {
-                    true => [190, if (i % width / 4 + i / width / 4) % 2 == 0 { 60 } else { 110 }, 40, 255],
+                    true => [190, if (i % width / 4 + i / width / 4).is_multiple_of(2) { 60 } else { 110 }, 40, 255],
                     false if alpha => [0; 4],
                     false => [180, 200, (200 + i / width / 8).min(255) as u8, 255],
                 }

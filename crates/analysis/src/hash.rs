@@ -21,10 +21,12 @@ pub enum Likeness {
 impl Likeness {
     /// The class of a distance in bits.
     pub fn of(distance: u32) -> Self {
-        match distance {
-            0..=DUPLICATE => Self::Duplicate,
-            ..=SIMILAR => Self::Similar,
-            _ => Self::Different,
+        if distance <= DUPLICATE {
+            Self::Duplicate
+        } else if distance <= SIMILAR {
+            Self::Similar
+        } else {
+            Self::Different
         }
     }
 }

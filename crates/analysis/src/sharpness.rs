@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn blur_lowers_it() {
-        let sharp = grey(64, 64, |x, y| if (x / 8 + y / 8) % 2 == 0 { 20 } else { 230 });
+        let sharp = grey(64, 64, |x, y| if (x / 8 + y / 8).is_multiple_of(2) { 20 } else { 230 });
         let soft = grey(64, 64, |x, _| (x * 4) as u8);
         assert!(sharpness(&sharp) > 100.0 * sharpness(&soft));
         assert_eq!(sharpness(&grey(1, 1, |_, _| 7)), 0.0);

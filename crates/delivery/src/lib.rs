@@ -24,7 +24,7 @@ mod sheet;
 
 pub use channel::{Catalogue, CatalogueError, Channel, Confidence, SafeZone};
 pub use deliver::{Delivered, DeliveryError, DeliveryFault, Enlarge, Item, deliver, lanczos, overlay_for};
-pub use encode::{EncodeError, Encoded, Format, encode, encode_within};
+pub use encode::{BEST, EncodeError, Encoded, Format, LEAST, encode, encode_within};
 pub use name::{Names, Pattern, PatternError, sanitised};
 pub use package::{Package, PackageError};
 pub use safe::safe_zone_overlay;

@@ -163,7 +163,8 @@ mod tests {
             assert_eq!(text.matches("/Type /Page\n").count(), pages, "{count}");
             assert_eq!(text.matches("/DCTDecode").count(), count);
         }
-        assert_eq!(contact_sheet("t", &[entry.clone()]), contact_sheet("t", &[entry]));
+        let one = std::slice::from_ref(&entry);
+        assert_eq!(contact_sheet("t", one), contact_sheet("t", one));
         assert_eq!(cut("abcdefghijklmnop", 9), "abc...nop");
     }
 }
