@@ -45,7 +45,7 @@ pub fn exp2_rough<S: Simd>(s: S, x: S::F32) -> S::F32 {
     // Below, results are 0; the difference of infinities would not be a number. What is none stays so.
     let x = s.max(s.splat(-200.0), x);
     let n = s.round(x);
-    let p = polynomial(s, s.sub(x, n), [0.055171669, 0.242611122, 0.693260985, 0.999928074]);
+    let p = polynomial(s, s.sub(x, n), [0.055_171_67, 0.242_611_13, 0.693_260_97, 0.999_928_06]);
     s.scale_by_power_of_two(p, n)
 }
 

@@ -445,13 +445,13 @@ impl SoftmaxStep<'_> {
             }
             keys
         };
-        for v in 0..V {
+        for (v, total) in total.into_iter().enumerate() {
             let q = column + v * S::LANES;
             for step in used..self.steps {
                 let line = self.line(q, step);
                 s.store(s.zero(), &mut self.exponentials[line..]);
             }
-            s.store(total[v], &mut self.sum[q..]);
+            s.store(total, &mut self.sum[q..]);
         }
     }
 
