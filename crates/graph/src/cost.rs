@@ -13,8 +13,10 @@ use crate::{Op, OpKind};
 pub struct KindCost {
     /// Number of nodes.
     pub nodes: u64,
-    /// Floating point operations (a multiply-add counts two).
+    /// Floating point operations of the definition (a multiply-add counts two), as other programs count them.
     pub flops: u64,
+    /// Those that are done: fewer where convolutions multiply as Winograd's.
+    pub done: u64,
     /// Bytes of operands read and results written, each once.
     pub bytes: u64,
 }
@@ -43,7 +45,9 @@ impl Cost {
         for node in graph.nodes().iter().filter(|n| n.op != Op::Reshape) {
             let entry = by_kind.entry(node.op.kind()).or_default();
             entry.nodes += 1;
-            entry.flops += flops(graph, node);
+            let flops = flops(graph, node);
+            entry.flops += flops;
+            entry.done += winograd_flops(graph, node).unwrap_or(flops);
             entry.bytes += node.inputs.iter().chain(&node.outputs).map(|&t| 4 * graph.len(t) as u64).sum::<u64>();
         }
         let parameters: u64 =
@@ -103,7 +107,7 @@ pub fn estimate_seconds(cost: &Cost, rates: &Rates) -> f64 {
                 | OpKind::LinearWeightGradient
                 | OpKind::Conv
                 | OpKind::ConvInputGradient
-                | OpKind::ConvWeightGradient => c.flops as f64 / rates.matmul_flops_per_s,
+                | OpKind::ConvWeightGradient => c.done as f64 / rates.matmul_flops_per_s,
                 OpKind::Attention | OpKind::AttentionBackward => c.flops as f64 / rates.attention_flops_per_s,
                 _ => c.bytes as f64 / rates.bytes_per_s,
             };
@@ -123,10 +127,7 @@ fn flops(graph: &Graph, node: &Node) -> u64 {
         Op::LinearWeightGradient => 2 * len(i[0]) * last(i[1]),
         // Taps outside the picture count; zeros of a stretched dy and the sums of a doubled input do not: all three are the
         // same products.
-        Op::Conv2d { options, .. } => {
-            let shape = options.shape(graph.shape(i[0]), graph.shape(i[1]));
-            if winograd::fits(&shape) { winograd::flops(&shape) } else { 2 * len(o[0]) * patch(graph, i[1]) }
-        }
+        Op::Conv2d { .. } => 2 * len(o[0]) * patch(graph, i[1]),
         Op::Conv2dInputGradient { .. } => 2 * len(i[0]) * patch(graph, i[1]),
         Op::Conv2dWeightGradient { .. } => 2 * len(i[0]) * patch(graph, o[0]),
         // Keys that causal attention hides count: most of their products are made.
@@ -161,6 +162,13 @@ fn flops(graph: &Graph, node: &Node) -> u64 {
     }
 }
 
+/// FLOPs of a convolution that multiplies as Winograd's; none for other nodes.
+fn winograd_flops(graph: &Graph, node: &Node) -> Option<u64> {
+    let Op::Conv2d { options, .. } = &node.op else { return None };
+    let shape = options.shape(graph.shape(node.inputs[0]), graph.shape(node.inputs[1]));
+    winograd::fits(&shape).then(|| winograd::flops(&shape))
+}
+
 /// Values that meet one filter of a convolution's weight: kh·kw·Ci.
 fn patch(graph: &Graph, weight: Tensor) -> u64 {
     graph.shape(weight)[1..].iter().product::<usize>() as u64
@@ -181,6 +189,22 @@ fn keys(graph: &Graph, node: &Node, segments: &[crate::op::SegmentColumns]) -> u
 mod tests {
     use super::*;
     use crate::Conv2dOptions;
+
+    #[test]
+    fn winograd_does_fewer_operations_than_are_counted() {
+        let conv = |channels: usize| {
+            let mut g = Graph::new();
+            let x = g.input("x", &[1, 8, 8, channels]).unwrap();
+            let w = g.parameter("w", &[64, 3, 3, channels]).unwrap();
+            let options = Conv2dOptions { padding: [1; 4], ..Conv2dOptions::default() };
+            let y = g.conv2d(x, w, None, options).unwrap();
+            g.output("y", y).unwrap();
+            Cost::new(&g).kind(OpKind::Conv)
+        };
+        let (direct, winograd) = (conv(4), conv(64));
+        assert_eq!((direct.flops, direct.done), (2 * 64 * 64 * 36, 2 * 64 * 64 * 36));
+        assert_eq!((winograd.flops, winograd.done), (2 * 64 * 64 * 576, 16 * (32 * 64 * 64 + 32 * 64 + 24 * 64)));
+    }
 
     #[test]
     fn a_linear_layer_is_priced() {
@@ -214,7 +238,7 @@ mod tests {
         let (stem, conv) = (2 * (2 * 4 * 6) * 3 * 3, 2 * (2 * 2 * 3) * 5 * (3 * 3 * 3));
         assert_eq!(
             cost.kind(OpKind::Conv),
-            KindCost { nodes: 2, flops: stem + conv, bytes: 4 * (144 + 9 + 144 + 144 + 135 + 60) }
+            KindCost { nodes: 2, flops: stem + conv, done: stem + conv, bytes: 4 * (144 + 9 + 144 + 144 + 135 + 60) }
         );
         // The picture itself is not learned.
         assert_eq!(cost.kind(OpKind::ConvInputGradient).flops, conv);
