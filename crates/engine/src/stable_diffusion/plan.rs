@@ -141,7 +141,7 @@ fn measure(cpu: &Cpu, precision: Precision) -> Result<Rates, EngineError> {
     })
 }
 
-/// FLOPs and bytes a second of a graph.
+/// FLOPs that are done, and bytes, a second of a graph.
 fn run(cpu: &Cpu, precision: Precision, graph: Graph) -> Result<(f64, f64), EngineError> {
     let mut parameters = Parameters::new();
     for (name, tensor) in graph.parameters() {
@@ -160,5 +160,6 @@ fn run(cpu: &Cpu, precision: Precision, graph: Graph) -> Result<(f64, f64), Engi
         seconds.push(begin.elapsed().as_secs_f64());
     }
     let seconds = median(&mut seconds).max(1e-9);
-    Ok((cost.flops as f64 / seconds, cost.bytes as f64 / seconds))
+    let done: u64 = cost.by_kind.values().map(|kind| kind.done).sum();
+    Ok((done as f64 / seconds, cost.bytes as f64 / seconds))
 }
