@@ -1,5 +1,7 @@
 //! Colours by name: nearest prototype in CIELAB (D65, 2° observer), and the named colours of a picture.
 
+use analysis::colour::ciede2000;
+
 use crate::picture::Square;
 
 /// L*, a*, b*.
@@ -104,42 +106,9 @@ pub(crate) fn distance(a: Lab, b: Lab) -> f32 {
     a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f32>().sqrt()
 }
 
-/// The CIEDE2000 colour difference (Sharma, Wu and Dalal, "The CIEDE2000 color-difference formula", 2005), all weights 1.
+/// The CIEDE2000 colour difference.
 pub(crate) fn delta_e2000(a: Lab, b: Lab) -> f32 {
-    let [[l1, a1, b1], [l2, a2, b2]] = [a, b].map(|lab| lab.map(f64::from));
-    let seven = |c: f64| (c.powi(7) / (c.powi(7) + 25f64.powi(7))).sqrt();
-    let mean_c = 0.5 * (a1.hypot(b1) + a2.hypot(b2));
-    let stretch = 1.5 - 0.5 * seven(mean_c);
-    let (a1, a2) = (a1 * stretch, a2 * stretch);
-    let (c1, c2) = (a1.hypot(b1), a2.hypot(b2));
-    let hue = |a: f64, b: f64| if a == 0.0 && b == 0.0 { 0.0 } else { b.atan2(a).to_degrees().rem_euclid(360.0) };
-    let (h1, h2) = (hue(a1, b1), hue(a2, b2));
-    let grey = c1 * c2 == 0.0;
-    let turn = match h2 - h1 {
-        _ if grey => 0.0,
-        d if d > 180.0 => d - 360.0,
-        d if d < -180.0 => d + 360.0,
-        d => d,
-    };
-    let mean_h = match h1 + h2 {
-        sum if grey => sum,
-        sum if (h1 - h2).abs() <= 180.0 => 0.5 * sum,
-        sum if sum < 360.0 => 0.5 * (sum + 360.0),
-        sum => 0.5 * (sum - 360.0),
-    };
-    let (dl, dc) = (l2 - l1, c2 - c1);
-    let dh = 2.0 * (c1 * c2).sqrt() * (0.5 * turn).to_radians().sin();
-    let (mean_l, mean_c) = (0.5 * (l1 + l2), 0.5 * (c1 + c2));
-    let cos = |degrees: f64| degrees.to_radians().cos();
-    let t = 1.0 - 0.17 * cos(mean_h - 30.0) + 0.24 * cos(2.0 * mean_h) + 0.32 * cos(3.0 * mean_h + 6.0)
-        - 0.20 * cos(4.0 * mean_h - 63.0);
-    let l50 = (mean_l - 50.0).powi(2);
-    let sl = 1.0 + 0.015 * l50 / (20.0 + l50).sqrt();
-    let (sc, sh) = (1.0 + 0.045 * mean_c, 1.0 + 0.015 * mean_c * t);
-    let rotation = 30.0 * (-((mean_h - 275.0) / 25.0).powi(2)).exp();
-    let rt = -2.0 * seven(mean_c) * (2.0 * rotation).to_radians().sin();
-    let (l, c, h) = (dl / sl, dc / sc, dh / sh);
-    (l * l + c * c + h * h + rt * c * h).max(0.0).sqrt() as f32
+    ciede2000(a.map(f64::from), b.map(f64::from)) as f32
 }
 
 /// The share, in `0..=1`, of the covered area of a square picture (premultiplied RGBA bytes) whose colour is within a
