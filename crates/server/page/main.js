@@ -7,16 +7,19 @@ import { chosen } from "./chosen.js";
 import * as create from "./create.js";
 import * as library from "./library.js";
 import * as variations from "./variations.js";
+import * as campaigns from "./campaigns.js";
+import * as brand from "./brand.js";
+import * as costs from "./costs.js";
 import * as quality from "./quality.js";
 import * as queue from "./queue.js";
 import { openById } from "./detail.js";
 import { seconds } from "./words.js";
 
-const views = { create, variations, library, quality, queue };
+const views = { create, variations, library, campaigns, brand, costs, quality, queue };
 const order = Object.keys(views);
 
 function show() {
-  const [name, id] = location.hash.slice(1).split("/");
+  const [name, id, part] = location.hash.slice(1).split("/");
   const view = views[name] ? name : "create";
   if (document.body.dataset.view !== view) chosen.clear();
   document.body.dataset.view = view;
@@ -25,7 +28,7 @@ function show() {
     if (link.dataset.view === view) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
   }
   document.title = view === "create" ? "Calotype" : `${at(`view-${view}`).querySelector("h1").textContent} · Calotype`;
-  views[view].enter?.();
+  views[view].enter?.(id, part);
   if (view === "library" && id) openById(id);
 }
 
@@ -45,7 +48,7 @@ function nextTheme() {
 
 const SHORTCUTS = [
   ["Ctrl + Enter", "Generate, or draw the grid"], ["Esc", "Cancel the newest job; close what is open"],
-  ["1 to 5", "Create, Variations, Library, Quality, Queue"], ["n", "To the prompt"], ["/", "To the search"],
+  ["1 to 8", "Create, Variations, Library, Campaigns, Brand, Costs, Quality, Queue"], ["n", "To the prompt"], ["/", "To the search"],
   ["← →", "Previous and next picture, when one is open"], ["f", "Favourite"], ["0 to 5", "Rate the open picture"],
   ["x", "Choose the open picture"], ["t", "Light or dark"], ["?", "This help"],
 ];

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// Most bytes of the page, before pictures.
-const MAX_BYTES: usize = 300_000;
+const MAX_BYTES: usize = 600_000;
 
 fn text(name: &str) -> &'static str {
     FILES.iter().find(|file| file.name == name).expect("a file of the page").text
