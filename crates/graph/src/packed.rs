@@ -4,9 +4,8 @@
 //! gradient when a graph has that node. Pictures of every size read the same packed weight. Everything else (biases, norm
 //! weights, tables) stays f32. Nothing else is kept, so a checkpoint can be dropped after packing.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{RwLock, RwLockReadGuard};
+use std::sync::{RwLock, RwLockReadGuard, mpsc};
 
 use kernels::Cpu;
 use kernels::conv::{ConvShape, pack_transposed_weight};
@@ -15,6 +14,9 @@ use kernels::winograd;
 
 use crate::graph::{Graph, Role, Tensor};
 use crate::{Conv2dOptions, Op, ParameterError, Parameters};
+
+/// Buffers of parameters as f32: one is filled while the other is packed.
+const BUFFERS: usize = 2;
 
 /// How a node reads a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,33 +71,70 @@ impl PackedParameters {
         parameters: &Parameters,
         precision: Precision,
     ) -> Result<Self, ParameterError> {
-        Self::from_source(cpu, graphs, precision, |name| parameters.get(name).map(|p| Cow::Borrowed(p.data.as_slice())))
+        let (packed, mut store) = Self::empty(cpu, graphs, precision)?;
+        for name in &packed.names {
+            packed.fill(name, values(parameters, name)?, &mut store)?;
+        }
+        Ok(packed.with(store))
     }
 
-    /// Packs what the graphs read; `source` gives the f32 values of one parameter at a time, so that a checkpoint never has
-    /// to be in memory as f32 as a whole.
-    pub fn from_source<'a>(
+    /// Packs what the graphs read; `source` writes the f32 values of one parameter, as many as its shape has, over what the slice
+    /// holds. It runs on a thread of its own, one parameter ahead of the packing; a checkpoint never has to be in memory as f32
+    /// as a whole.
+    pub fn from_source<E: From<ParameterError> + Send>(
         cpu: &Cpu,
         graphs: &[&Graph],
         precision: Precision,
-        mut source: impl FnMut(&str) -> Option<Cow<'a, [f32]>>,
-    ) -> Result<Self, ParameterError> {
-        let mut packed = Self {
-            cpu: cpu.clone(),
-            precision,
-            names: Vec::new(),
-            entries: HashMap::new(),
-            store: RwLock::new(Store::default()),
-        };
+        mut source: impl FnMut(&str, &mut [f32]) -> Result<(), E> + Send,
+    ) -> Result<Self, E> {
+        let (packed, mut store) = Self::empty(cpu, graphs, precision)?;
+        let len = |name: &String| packed.entries[name].shape.iter().product::<usize>();
+        let largest = packed.names.iter().map(len).max().unwrap_or(0);
+        // Two buffers go around.
+        let (give, read) = mpsc::sync_channel::<Vec<f32>>(1);
+        let (put_back, free) = mpsc::channel::<Vec<f32>>();
+        std::thread::scope(|scope| {
+            let names = &packed.names;
+            let reader = scope.spawn(move || {
+                for (number, name) in names.iter().enumerate() {
+                    let buffer = if number < BUFFERS { Ok(kernels::memory::zeroed(largest)) } else { free.recv() };
+                    let Ok(mut buffer) = buffer else { break };
+                    source(name, &mut buffer[..len(name)])?;
+                    if give.send(buffer).is_err() {
+                        break; // Packing has failed.
+                    }
+                }
+                Ok(())
+            });
+            let mut filled = Ok(());
+            for name in names {
+                let Ok(buffer) = read.recv() else { break };
+                filled = packed.fill(name, &buffer[..len(name)], &mut store);
+                if filled.is_err() {
+                    break;
+                }
+                // Nobody takes it any more after the last.
+                let _ = put_back.send(buffer);
+            }
+            drop((read, put_back));
+            reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(filled.map_err(E::from))
+        })?;
+        Ok(packed.with(store))
+    }
+
+    /// Storage for everything that the graphs read.
+    fn empty(cpu: &Cpu, graphs: &[&Graph], precision: Precision) -> Result<(Self, Store), ParameterError> {
+        let (names, entries, store) = (Vec::new(), HashMap::new(), RwLock::new(Store::default()));
+        let mut packed = Self { cpu: cpu.clone(), precision, names, entries, store };
         let mut store = Store::default();
         for graph in graphs {
             packed.reserve(graph, &mut store)?;
         }
-        for name in &packed.names {
-            packed.fill(name, source(name), &mut store)?;
-        }
-        packed.store = RwLock::new(store);
-        Ok(packed)
+        Ok((packed, store))
+    }
+
+    fn with(self, store: Store) -> Self {
+        Self { store: RwLock::new(store), ..self }
     }
 
     /// Creates storage for every use a graph makes of its parameters.
@@ -137,8 +176,7 @@ impl PackedParameters {
         Ok(())
     }
 
-    fn fill(&self, name: &str, data: Option<Cow<[f32]>>, store: &mut Store) -> Result<(), ParameterError> {
-        let Some(data) = data else { return Err(ParameterError::Missing { name: name.into() }) };
+    fn fill(&self, name: &str, data: &[f32], store: &mut Store) -> Result<(), ParameterError> {
         let entry = &self.entries[name];
         if data.len() != entry.shape.iter().product::<usize>() {
             let found = format!("{} values", data.len());
@@ -147,25 +185,22 @@ impl PackedParameters {
         // weight [N, K] or [Co, kh, kw, Ci]: the forward operand [K, N] is its transpose, the backward operand [N, K] the
         // weight itself.
         if let Some(i) = entry.forward {
-            store.matrices[i].pack(&self.cpu, &data, Layout::NK);
+            store.matrices[i].pack(&self.cpu, data, Layout::NK);
         }
         if let Some(i) = entry.backward {
-            store.matrices[i].pack(&self.cpu, &data, Layout::KN);
+            store.matrices[i].pack(&self.cpu, data, Layout::KN);
         }
         if let Some(i) = entry.winograd {
-            winograd::pack_weight(&self.cpu, &any_picture(&entry.shape, 1), &data, &mut store.matrices[i]);
+            winograd::pack_weight(&self.cpu, &any_picture(&entry.shape, 1), data, &mut store.matrices[i]);
         }
         for (i, upsample) in entry.flipped.iter().zip(1..) {
             if let Some(i) = *i {
-                pack_transposed_weight(&self.cpu, &any_picture(&entry.shape, upsample), &data, &mut store.matrices[i]);
+                pack_transposed_weight(&self.cpu, &any_picture(&entry.shape, upsample), data, &mut store.matrices[i]);
             }
         }
         if let Some(i) = entry.plain {
-            match data {
-                Cow::Owned(data) => store.plain[i] = data,
-                Cow::Borrowed(data) if store.plain[i].len() == data.len() => store.plain[i].copy_from_slice(data),
-                Cow::Borrowed(data) => store.plain[i] = data.to_vec(),
-            }
+            store.plain[i].clear();
+            store.plain[i].extend_from_slice(data);
         }
         Ok(())
     }
@@ -175,7 +210,7 @@ impl PackedParameters {
         let mut store = self.store.write().unwrap_or_else(|e| e.into_inner());
         store.version += 1;
         for name in &self.names {
-            self.fill(name, parameters.get(name).map(|p| Cow::Borrowed(p.data.as_slice())), &mut store)?;
+            self.fill(name, values(parameters, name)?, &mut store)?;
         }
         Ok(())
     }
@@ -211,6 +246,13 @@ impl PackedParameters {
             Use::Winograd => entry.winograd,
             Use::Plain => entry.plain,
         }
+    }
+}
+
+fn values<'a>(parameters: &'a Parameters, name: &str) -> Result<&'a [f32], ParameterError> {
+    match parameters.get(name) {
+        Some(parameter) => Ok(&parameter.data),
+        None => Err(ParameterError::Missing { name: name.into() }),
     }
 }
 

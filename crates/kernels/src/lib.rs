@@ -9,6 +9,7 @@ pub mod cpu;
 pub mod elementwise;
 pub mod embed;
 pub mod gemm;
+pub mod memory;
 pub mod norm;
 pub mod optimise;
 pub mod patchify;

@@ -90,13 +90,20 @@ pub fn pack_weight(cpu: &Cpu, shape: &ConvShape, weight: &[f32], packed: &mut Pa
 fn transform_kernel(position: usize, kernel: &[f32], ci: usize, pairs: bool, out: &mut [f32]) {
     const G: [[f32; 3]; SIDE] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
     let (row, column) = (G[position / SIDE], G[position % SIDE]);
-    for (k, out) in out.iter_mut().enumerate() {
-        // Word w of a group holds channels w and w + 16.
-        let within = k % GROUP;
-        let c = if pairs { k - within + within / 2 + within % 2 * WIDTH } else { k };
-        *out = 0.0;
-        for (tap, values) in kernel.chunks_exact(ci).enumerate() {
-            *out += row[tap / 3] * column[tap % 3] * values[c];
+    out.fill(0.0);
+    for (tap, values) in kernel.chunks_exact(ci).enumerate() {
+        let factor = row[tap / 3] * column[tap % 3];
+        if factor != 0.0 {
+            out.iter_mut().zip(values).for_each(|(out, value)| *out += factor * value);
+        }
+    }
+    if pairs {
+        for group in out.as_chunks_mut::<GROUP>().0 {
+            // Word w of a group holds channels w and w + 16.
+            let channels = *group;
+            for (k, value) in group.iter_mut().enumerate() {
+                *value = channels[k / 2 + k % 2 * WIDTH];
+            }
         }
     }
 }

@@ -7,6 +7,9 @@ use kernels::conv::weight_from_torch;
 use crate::parameter::ParameterSpec;
 use crate::weights::{Report, match_keys};
 
+/// Values that are read of a file at a time, rounded to whole filters: 256 KiB as f32.
+const PART: usize = 1 << 16;
+
 /// Names of the tensors of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
@@ -50,20 +53,34 @@ pub struct Source {
 }
 
 impl Source {
-    /// The parameter's values from those of the file's tensor. Filters are converted from `[co, ci, kh, kw]`; everything else
-    /// has the same order.
+    /// Fills the parameter's values; `read(first, values)` gives those of the file's tensor from element `first` on. Filters are
+    /// converted from `[co, ci, kh, kw]`; everything else has the same order. What is read is cut into parts that stay in cache.
     ///
     /// # Panics
-    /// When the tensor is not one that [`Fit`] accepted.
-    pub fn values(&self, stored: Vec<f32>) -> Vec<f32> {
-        match self.shape[..] {
-            [_, height, width, channels] => {
-                let mut values = vec![0.0; stored.len()];
-                weight_from_torch(channels, height * width, &stored, &mut values);
-                values
+    /// When there are not as many values as the shape has.
+    pub fn fill<E>(
+        &self,
+        values: &mut [f32],
+        mut read: impl FnMut(usize, &mut [f32]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        assert_eq!(values.len(), self.shape.iter().product::<usize>(), "as many values as the shape has");
+        let (filter, taps, channels) = match self.shape[..] {
+            [_, height, width, channels] => (height * width * channels, height * width, channels),
+            _ => (1, 1, 1),
+        };
+        let part = (PART / filter.max(1)).max(1) * filter.max(1);
+        let mut stored = vec![0.0; if taps > 1 { part.min(values.len()) } else { 0 }];
+        for (number, values) in values.chunks_mut(part).enumerate() {
+            let first = number * part;
+            if taps > 1 {
+                let stored = &mut stored[..values.len()];
+                read(first, stored)?;
+                weight_from_torch(channels, taps, stored, values);
+            } else {
+                read(first, values)?;
             }
-            _ => stored,
         }
+        Ok(())
     }
 }
 
@@ -124,12 +141,26 @@ mod tests {
 
     #[test]
     fn filters_are_converted_and_the_rest_is_not() {
-        let values: Vec<f32> = (0..12).map(|i| i as f32).collect();
-        let filter = Source { name: "w".into(), shape: vec![2, 1, 2, 3] };
-        let converted = [0.0, 2.0, 4.0, 1.0, 3.0, 5.0, 6.0, 8.0, 10.0, 7.0, 9.0, 11.0];
-        assert_eq!(filter.values(values.clone()), converted);
-        let matrix = Source { name: "w".into(), shape: vec![3, 4] };
-        assert_eq!(matrix.values(values.clone()), values);
+        let filled = |shape: &[usize]| {
+            let source = Source { name: "w".into(), shape: shape.to_vec() };
+            let mut values = vec![f32::NAN; shape.iter().product()];
+            let counted = |first: usize, part: &mut [f32]| -> Result<(), ()> {
+                part.iter_mut().zip(first..).for_each(|(value, i)| *value = i as f32);
+                Ok(())
+            };
+            source.fill(&mut values, counted).unwrap();
+            values
+        };
+        assert_eq!(filled(&[2, 1, 2, 3]), [0.0, 2.0, 4.0, 1.0, 3.0, 5.0, 6.0, 8.0, 10.0, 7.0, 9.0, 11.0]);
+        assert!(filled(&[3, 2 * PART / 3]).iter().zip(0..).all(|(value, i)| *value == i as f32));
+        // Of many parts: value `[o, t, c]` was element `[o, c, t]`.
+        let (taps, channels) = (9, 700);
+        let filter = filled(&[50, 3, 3, channels]);
+        assert!(filter.len() > 4 * PART);
+        for (i, value) in filter.iter().enumerate() {
+            let (o, t, c) = (i / (taps * channels), i / channels % taps, i % channels);
+            assert_eq!(*value, (o * taps * channels + c * taps + t) as f32);
+        }
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! The U-Nets and the autoencoders of Stable Diffusion against diffusers: values of tiny models and the names of the published
 //! ones (`golden/sd.py`, which also says how to make both again).
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
 
-use graph::{Executor, Graph, PackedParameters, Precision};
+use graph::{Executor, Graph, PackedParameters, ParameterError, Precision};
 use kernels::Cpu;
 use models::checkpoint::{Fit, Layout, Place};
 use models::unet::{self, Config, DetectError, Family, Geometry, Heads, Level, detect};
@@ -104,9 +103,13 @@ fn run(
     let graph = Arc::new(graph::fuse::fuse(graph));
     let stored: HashMap<&str, Vec<f32>> =
         file.iter().map(|(name, shape, usual)| (name.as_str(), weight(usual, shape))).collect();
-    let read = |name: &str| {
-        let source = fit.source(name)?;
-        Some(Cow::Owned(source.values(stored.get(source.name.as_str())?.clone())))
+    let read = |name: &str, values: &mut [f32]| -> Result<(), ParameterError> {
+        let source = fit.source(name).expect("a parameter of the network");
+        let stored = &stored[source.name.as_str()];
+        source.fill(values, |first, part| {
+            part.copy_from_slice(&stored[first..][..part.len()]);
+            Ok(())
+        })
     };
     let packed = Arc::new(PackedParameters::from_source(cpu, &[&graph], precision, read).unwrap());
     let mut executor = Executor::new(cpu, graph, packed).unwrap();

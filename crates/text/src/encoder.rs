@@ -1,6 +1,5 @@
 //! [`TextEncoder`]: prompts to states. One prompt gives the same bits alone, in any batch and after any other work.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -54,14 +53,10 @@ impl TextEncoder {
         }
         let tokenizer = Tokenizer::new(tokenizer_json)?;
         let graph = plan(&config, 1, MIN_TOKENS)?;
-        let mut failed = None;
-        let packed = PackedParameters::from_source(cpu, &[&graph], precision, |name| {
-            weights.to_f32(name).map(Cow::Owned).map_err(|error| failed = Some(error)).ok()
-        });
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        let packed = Arc::new(packed?);
+        let packed = PackedParameters::from_source(cpu, &[&graph], precision, |name, values| {
+            Ok::<_, TextError>(weights.read_f32(name, values)?)
+        })?;
+        let packed = Arc::new(packed);
         let executors = Executors::default();
         Ok(Self { cpu: cpu.clone(), config, tokenizer, file: weights, report, packed, executors })
     }

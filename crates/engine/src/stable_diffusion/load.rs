@@ -4,11 +4,9 @@
 //! need not be published ones. Opening compares names and shapes and reads no weight. Weights are read one tensor at a time while they are packed, and the
 //! file is mapped anew after every few megabytes: what is read of a mapping counts as the process's memory until then.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use formats::digest;
 use formats::safetensors::TensorSource;
 use graph::{Graph, PackedParameters, Precision};
 use kernels::Cpu;
@@ -22,6 +20,7 @@ use text::clip::{self, ClipEncoder};
 
 use super::{Architecture, folder};
 use crate::EngineError;
+use crate::model::check_finite;
 
 /// Bytes read of a file before its mapping is given back.
 pub(super) const MAPPED: usize = 64 << 20;
@@ -193,9 +192,8 @@ impl Checkpoint {
         if found == expected { Ok(self) } else { Err(wrong(path, CheckpointProblem::Text { expected, found })) }
     }
 
-    /// SHA-256 of the file, or of the digests of a folder's files in the order U-Net, autoencoder, text encoders. An
-    /// autoencoder of its own does not count: see [`Checkpoint::vae_sha256`].
-    pub fn sha256(&self) -> Result<String, EngineError> {
+    /// The files whose digests say which checkpoint this is, and those of an autoencoder of its own.
+    pub(super) fn files(&self) -> Result<(Vec<PathBuf>, Option<Vec<PathBuf>>), EngineError> {
         let mut paths = self.unet.files.clone();
         if !self.own_vae {
             paths.extend(self.vae.files.iter().cloned());
@@ -204,12 +202,7 @@ impl Checkpoint {
             paths.extend(files(&TensorSource::open(path)?));
         }
         paths.dedup();
-        whole_sha256(&paths)
-    }
-
-    /// SHA-256 of the autoencoder's file, if it has one of its own.
-    pub fn vae_sha256(&self) -> Result<Option<String>, EngineError> {
-        self.own_vae.then(|| whole_sha256(&self.vae.files)).transpose()
+        Ok((paths, self.own_vae.then(|| self.vae.files.clone())))
     }
 
     /// Loads a text encoder.
@@ -270,15 +263,12 @@ impl Part {
         precision: Precision,
     ) -> Result<Arc<PackedParameters>, EngineError> {
         let mut reader = Reader { path: &self.path, file: None, read: 0 };
-        let mut failure = None;
-        let packed = PackedParameters::from_source(cpu, &[graph], precision, |name| {
-            let source = self.fit.source(name)?;
-            reader.values(source).map_err(|error| failure = Some(error)).ok().map(Cow::Owned)
-        });
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(Arc::new(packed?)),
-        }
+        let packed =
+            PackedParameters::from_source(cpu, &[graph], precision, |name, values| match self.fit.source(name) {
+                Some(source) => reader.fill(source, values),
+                None => Err(graph::ParameterError::Missing { name: name.to_owned() }.into()),
+            });
+        packed.map(Arc::new)
     }
 }
 
@@ -291,7 +281,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn values(&mut self, source: &Source) -> Result<Vec<f32>, EngineError> {
+    fn fill(&mut self, source: &Source, values: &mut [f32]) -> Result<(), EngineError> {
         if self.read > MAPPED {
             self.file = None;
         }
@@ -302,16 +292,13 @@ impl Reader<'_> {
                 TensorSource::open(self.path)?
             }
         };
-        let values = file.to_f32(&source.name)?;
         self.read += file.tensor(&source.name)?.bytes.len();
-        let finite = values.iter().map(|v| v * v).sum::<f32>().is_finite();
-        let expected: usize = source.shape.iter().product();
-        if values.len() != expected || !finite {
-            let (file, name) = (file.name().to_owned(), source.name.clone());
-            return Err(EngineError::NotFinite { file, name });
-        }
+        source.fill(values, |first, part| {
+            file.read_f32_from(&source.name, first, part)?;
+            check_finite(file.name(), &source.name, part)
+        })?;
         self.file = Some(file);
-        Ok(source.values(values))
+        Ok(())
     }
 }
 
@@ -320,24 +307,8 @@ fn files(source: &TensorSource) -> Vec<PathBuf> {
     source.files().iter().map(|file| PathBuf::from(file.name())).collect()
 }
 
-/// The digest of one file, or of the digests of several.
-fn whole_sha256(paths: &[PathBuf]) -> Result<String, EngineError> {
-    let mut digests = paths.iter().map(|path| sha256(path)).collect::<Result<Vec<String>, EngineError>>()?;
-    match digests.len() {
-        1 => Ok(digests.remove(0)),
-        _ => Ok(digest::sha256_bytes(digests.concat().as_bytes())),
-    }
-}
-
 pub(super) fn wrong(path: &Path, problem: CheckpointProblem) -> EngineError {
     EngineError::Checkpoint { file: path.display().to_string(), problem }
-}
-
-fn sha256(path: &Path) -> Result<String, EngineError> {
-    digest::sha256_file(path).map_err(|error| {
-        let problem = CheckpointProblem::Config { key: "the file".into(), problem: format!("cannot be read: {error}") };
-        wrong(path, problem)
-    })
 }
 
 /// The name of a folder, or of a file without its extension.

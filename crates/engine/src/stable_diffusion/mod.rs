@@ -10,6 +10,7 @@
 //! `count`. Latents are `[h, w, 4]` f32, eight pixels to a cell; the streams of noise are torch's, in its order `[4, h, w]`.
 
 mod architecture;
+mod digests;
 mod folder;
 mod latents;
 mod load;
@@ -21,7 +22,6 @@ mod preview;
 mod prompt;
 mod recipe;
 mod request;
-
 mod tiling;
 mod vector;
 mod verify;

@@ -9,6 +9,7 @@ use sampling::{
     DiscreteSigmas, Prediction, RandomStream, SigmaSchedule, SigmaStep, combine, guidance, sample, sample_sigmas, slerp,
 };
 
+use super::digests::{Digest, Digests};
 use super::latents::{channels_last, is_anew, keep, mean_mask, nearest_mask, to_pixels};
 use super::networks::Networks;
 use super::preview::Previewer;
@@ -25,8 +26,7 @@ use crate::{EngineError, Size, Variation};
 pub struct Pipeline {
     networks: Networks,
     previewer: Previewer,
-    sha256: String,
-    vae_sha256: Option<String>,
+    digests: Digests,
     /// The last texts and what they became.
     told: Option<(Told, Conditions)>,
 }
@@ -68,9 +68,9 @@ impl Pipeline {
     /// Opens a checkpoint for the processor; `taesd` is a file to decode previews with.
     pub fn new(checkpoint: Checkpoint, taesd: Option<&Path>, options: &Options) -> Result<Self, EngineError> {
         let (cpu, precision) = options.resolve()?;
-        let (sha256, vae_sha256) = (checkpoint.sha256()?, checkpoint.vae_sha256()?);
+        let digests = Digests::of(&checkpoint)?;
         let networks = Networks::new(checkpoint, cpu, precision);
-        Ok(Self { networks, previewer: Previewer::new(taesd), sha256, vae_sha256, told: None })
+        Ok(Self { networks, previewer: Previewer::new(taesd), digests, told: None })
     }
 
     /// The checkpoint.
@@ -78,14 +78,9 @@ impl Pipeline {
         &self.networks.checkpoint
     }
 
-    /// SHA-256 of the checkpoint.
-    pub fn sha256(&self) -> &str {
-        &self.sha256
-    }
-
-    /// SHA-256 of the autoencoder's own file, if there is one.
-    pub fn vae_sha256(&self) -> Option<&str> {
-        self.vae_sha256.as_deref()
+    /// Which files the checkpoint is; waits until they have been read.
+    pub(super) fn digest(&self) -> Result<&Digest, EngineError> {
+        self.digests.get()
     }
 
     /// The processor in use.
@@ -123,7 +118,7 @@ impl Pipeline {
             if let Some(start) = &job.start {
                 start.fitted.paint_over(&mut pixels);
             }
-            let image = Image { size: job.size, pixels, recipe: self.recipe(&job, index) };
+            let image = Image { size: job.size, pixels, recipe: self.recipe(&job, index)? };
             on_event(Event::Image { index, image: &image });
             images.push(image);
         }
@@ -309,24 +304,25 @@ impl Pipeline {
         self.previewer.decode(cpu, *precision, architecture.family, latent, job.size, architecture.vae.factor())
     }
 
-    fn recipe(&self, job: &Job<'_>, index: u32) -> Recipe {
+    fn recipe(&self, job: &Job<'_>, index: u32) -> Result<Recipe, EngineError> {
+        let Digest { checkpoint: model_sha256, vae: vae_sha256 } = self.digest()?.clone();
         let Networks { checkpoint, cpu, precision, .. } = &self.networks;
-        Recipe {
+        Ok(Recipe {
             size: job.size,
             prediction: job.prediction,
             tile: job.tile,
             start: job.start.as_ref().map(|start| start.fitted.origin()),
             family: checkpoint.architecture.family_name().to_owned(),
             model: checkpoint.name.clone(),
-            model_sha256: self.sha256.clone(),
-            vae_sha256: self.vae_sha256.clone(),
+            model_sha256,
+            vae_sha256,
             isa: cpu.isa.name().to_owned(),
             precision: match precision {
                 Precision::F32 => PrecisionChoice::F32,
                 Precision::Bf16 => PrecisionChoice::Bf16,
             },
             ..Recipe::new(job.request, index)
-        }
+        })
     }
 }
 

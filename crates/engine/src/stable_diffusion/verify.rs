@@ -48,10 +48,10 @@ pub fn verify(
     }
     let options = Options { threads, precision: recipe.precision, isa: Some(isa) };
     let mut pipeline = Pipeline::new(checkpoint, None, &options)?;
-    let found = [Some(pipeline.sha256()), pipeline.vae_sha256()];
+    let digest = pipeline.digest()?;
     for (what, made, found) in [
-        ("model", Some(recipe.model_sha256.as_str()), found[0]),
-        ("autoencoder (--vae)", recipe.vae_sha256.as_deref(), found[1]),
+        ("model", Some(recipe.model_sha256.as_str()), Some(digest.checkpoint.as_str())),
+        ("autoencoder (--vae)", recipe.vae_sha256.as_deref(), digest.vae.as_deref()),
     ] {
         if made != found {
             let short =

@@ -143,16 +143,31 @@ impl File {
                 found: values.len(),
             }));
         }
+        self.read_f32_from(name, 0, values)
+    }
+
+    /// Like [`read_f32`](Self::read_f32), the elements from `first` on, as many as `values` holds.
+    pub fn read_f32_from(&self, name: &str, first: usize, mut values: &mut [f32]) -> Result<(), Error> {
+        let view = self.tensor(name)?;
+        let end = first.saturating_add(values.len());
+        if end > view.elements() {
+            return Err(self.error(Problem::Elements {
+                tensor: name.to_owned(),
+                expected: view.shape.to_vec(),
+                found: end,
+            }));
+        }
+        let bytes = |first: usize, len: usize| &view.bytes[first * view.dtype.size()..][..len * view.dtype.size()];
         if view.dtype == Dtype::I16 {
             let scales = self.scales(name, view.shape)?;
-            if !values.is_empty() {
-                let columns = values.len() / scales.len();
-                let rows = view.bytes.chunks_exact(2 * columns).zip(values.chunks_exact_mut(columns));
-                for ((bytes, values), scale) in rows.zip(scales) {
-                    decode(view.dtype, bytes, scale, values);
-                }
+            let columns = (view.elements() / scales.len().max(1)).max(1);
+            for (row, &scale) in scales.iter().enumerate().skip(first / columns) {
+                let begin = first.max(row * columns);
+                let (part, rest) = values.split_at_mut(((row + 1) * columns - begin).min(values.len()));
+                decode(view.dtype, bytes(begin, part.len()), scale, part);
+                values = rest;
             }
-        } else if !decode(view.dtype, view.bytes, 1.0, values) {
+        } else if !decode(view.dtype, bytes(first, values.len()), 1.0, values) {
             return Err(self.error(Problem::NotReal { tensor: name.to_owned(), found: view.dtype }));
         }
         Ok(())

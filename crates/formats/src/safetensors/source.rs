@@ -151,6 +151,11 @@ impl TensorSource {
         self.file_of(name).read_f32(name, values).map_err(|error| self.explain(error))
     }
 
+    /// Like [`read_f32`](Self::read_f32), the elements from `first` on (see [`File::read_f32_from`]).
+    pub fn read_f32_from(&self, name: &str, first: usize, values: &mut [f32]) -> Result<(), Error> {
+        self.file_of(name).read_f32_from(name, first, values).map_err(|error| self.explain(error))
+    }
+
     /// Access to single rows of a matrix (see [`File::rows`]).
     pub fn rows(&self, name: &str) -> Result<Rows<'_>, Error> {
         self.file_of(name).rows(name).map_err(|error| self.explain(error))

@@ -96,7 +96,7 @@ impl PackedMatrix {
     /// When the machine lacks `isa`.
     pub fn new(isa: Isa, precision: Precision, k: usize, n: usize) -> Self {
         let variant = variant(isa, precision);
-        let lines = vec![Line::ZERO; n.div_ceil(WIDTH) * variant.steps(k)];
+        let lines = crate::memory::filled(Line::ZERO, n.div_ceil(WIDTH) * variant.steps(k));
         Self { variant, precision, k, n, lines }
     }
 

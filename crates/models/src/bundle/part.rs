@@ -144,7 +144,9 @@ impl Part {
         if count(shape) != count(&stored.shape) {
             self.source.to_f32_of_shape(&stored.name, &stored.shape)?;
         }
-        Ok(stored.values(self.source.to_f32(&stored.name)?))
+        let mut values = vec![0.0; count(shape)];
+        stored.fill(&mut values, |first, part| self.source.read_f32_from(&stored.name, first, part))?;
+        Ok(values)
     }
 
     /// What comes before the names of the part in its file.

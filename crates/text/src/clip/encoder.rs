@@ -1,6 +1,5 @@
 //! [`ClipEncoder`]: chunks of tokens to states. One chunk gives the same bits alone, in any batch and after any other work.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use formats::safetensors::TensorSource;
@@ -58,15 +57,10 @@ impl ClipEncoder {
         source.rows(&word_table)?;
         let graph = plan(&config, WHOLE, 1)?;
         let shapes: std::collections::HashMap<String, Vec<usize>> = parameters(&config).into_iter().collect();
-        let mut failed = None;
-        let packed = PackedParameters::from_source(cpu, &[&graph], precision, |name| {
-            let values = place.read(&source, name, shapes.get(name)?);
-            values.map(Cow::Owned).map_err(|error| failed = Some(error)).ok()
-        });
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        let packed = Arc::new(packed?);
+        let packed = PackedParameters::from_source(cpu, &[&graph], precision, |name, values| {
+            Ok::<_, TextError>(place.read(&source, name, &shapes[name], values)?)
+        })?;
+        let packed = Arc::new(packed);
         Ok(Self { cpu: cpu.clone(), config, word_table, report, packed, executors: Executors::default(), source })
     }
 

@@ -114,28 +114,27 @@ impl Place {
         self.name(&format!("{LAYERS}{layer}.layer_norm1.weight"))
     }
 
-    /// The values of the parameter `name` of this shape, from a file that [`fit`]s.
-    pub(super) fn read(&self, file: &TensorSource, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+    /// Fills the values of the parameter `name` of this shape, from a file that [`fit`]s.
+    pub(super) fn read(
+        &self,
+        file: &TensorSource,
+        name: &str,
+        shape: &[usize],
+        values: &mut [f32],
+    ) -> Result<(), Error> {
         let stored = self.stored(name, shape);
         match (stored.part, shape) {
-            (Part::Third(third), &[rows, columns]) => {
-                let table = file.rows(&stored.name)?;
-                let mut values = vec![0.0; rows * columns];
-                for (row, values) in (third * rows..).zip(values.chunks_exact_mut(columns)) {
-                    assert!(table.read(row, values), "the file fits");
-                }
-                Ok(values)
-            }
-            (Part::Third(third), _) => {
-                let values = file.to_f32_of_shape(&stored.name, &stored.shape)?;
-                let length = values.len() / 3;
-                Ok(values[third * length..][..length].to_vec())
-            }
+            (Part::Third(third), _) => file.read_f32_from(&stored.name, third * values.len(), values),
             (Part::Transposed, &[rows, columns]) => {
-                let values = file.to_f32_of_shape(&stored.name, &stored.shape)?;
-                Ok((0..rows * columns).map(|at| values[at % columns * rows + at / columns]).collect())
+                let stored = file.to_f32_of_shape(&stored.name, &stored.shape)?;
+                for (row, values) in values.chunks_exact_mut(columns).enumerate() {
+                    for (column, value) in values.iter_mut().enumerate() {
+                        *value = stored[column * rows + row];
+                    }
+                }
+                Ok(())
             }
-            _ => file.to_f32_of_shape(&stored.name, &stored.shape),
+            _ => file.read_f32(&stored.name, values),
         }
     }
 }
