@@ -131,7 +131,7 @@ impl Executor {
         let added: Vec<Tensor> = steps.iter().filter(|s| s.adds).map(|s| graph.nodes[s.node].outputs[0]).collect();
         let apart = graph.gradients.iter().filter(|(_, t)| !added.contains(t));
         let apart = apart.filter_map(|(_, t)| plan.slot(*t)).map(|slot| (slot, vec![0.0; slot.len])).collect();
-        let arena = kernels::memory::zeroed(plan.len() + ALIGNMENT);
+        let arena = vec![0.0f32; plan.len() + ALIGNMENT];
         let base = arena.as_ptr().align_offset(size_of::<f32>() * ALIGNMENT).min(ALIGNMENT);
         Ok(Self { cpu: cpu.clone(), graph, packed, plan, steps, arena, base, apart, held: None, times: None })
     }

@@ -1,7 +1,7 @@
 //! Large buffers, on large pages where the system has them.
 //!
-//! Weights and activations are read and written from end to end: pages of 2 MiB instead of 4 KiB spare 500 faults for each the
-//! first time, and entries of the page tables later.
+//! Weights are written and read from end to end: pages of 2 MiB instead of 4 KiB spare 500 faults for each the first time, and
+//! entries of the page tables later. All of a large page is cleared at once, so this is not for memory that is touched here and there.
 
 use std::mem::MaybeUninit;
 

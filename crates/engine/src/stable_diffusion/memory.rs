@@ -40,6 +40,8 @@ pub(super) struct Work {
     pub(super) unet: Vec<Part>,
     pub(super) encoder: Option<Part>,
     pub(super) decoder: Part,
+    /// Bytes of the U-Net's largest parameter as f32.
+    largest: u64,
 }
 
 impl Work {
@@ -51,8 +53,8 @@ impl Work {
         let kept = encoder.map_or(0, |part| part.weights);
         let encode = encoder.map_or(0, |part| part.weights + part.cost.arena_bytes);
         let unet = kept + self.unet.iter().map(|part| part.weights).max().unwrap_or(0);
-        // While weights are packed, part of the file is mapped and a tensor is there as f32.
-        let load = unet + 2 * MAPPED as u64;
+        // While weights are packed, part of the file is mapped and two tensors are there as f32.
+        let load = unet + MAPPED as u64 + 2 * self.largest;
         let step = unet + self.unet.iter().map(|part| part.cost.arena_bytes).max().unwrap_or(0);
         let decode = unet + self.decoder.weights + self.decoder.cost.arena_bytes;
         PROGRAM + picture + [text, encode, load, step, decode].into_iter().max().unwrap_or(0)
@@ -90,7 +92,9 @@ pub(super) fn work(model: &Architecture, precision: Precision, request: &Request
     let guided = evaluated.iter().filter(|level| has_sides(**level)).count();
     let factor = model.vae.factor();
     let (height, width) = (size.height as usize / factor, size.width as usize / factor);
-    let weights = bytes(unet::parameters(&model.unet)?);
+    let specs = unet::parameters(&model.unet)?;
+    let largest = specs.iter().map(|spec| packed(&spec.shape, Precision::F32)).max().unwrap_or(0);
+    let weights = bytes(specs);
     let mut unet = Vec::new();
     for (batch, runs) in [(2, guided), (1, evaluated.len() - guided)].into_iter().filter(|(_, runs)| *runs > 0) {
         let context_tokens = chunks * clip::TOKENS;
@@ -113,7 +117,7 @@ pub(super) fn work(model: &Architecture, precision: Precision, request: &Request
     };
     let decoder = half(Half::Decoder)?;
     let decoder = Part { runs: decoder.runs * count, ..decoder };
-    Ok(Work { size, evaluations: evaluated.len() * count, text: parts, unet, encoder, decoder })
+    Ok(Work { size, evaluations: evaluated.len() * count, text: parts, unet, encoder, decoder, largest })
 }
 
 fn text_graph(model: &TextModel, reading: clip::Reading, chunks: usize) -> Result<graph::Graph, EngineError> {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use graph::cost::{Cost, Rates, estimate_seconds};
 use graph::{Columns, Conv2dOptions, Executor, Graph, KeyValue, PackedParameters, Parameters, Precision};
 use kernels::Cpu;
+use models::unet::{self, Heads};
 use serde::Serialize;
 use simd::Isa;
 
@@ -21,7 +22,7 @@ const REPEATS: usize = 5;
 /// Seconds that any node takes.
 const NODE_SECONDS: f64 = 5e-6;
 /// Bytes of a checkpoint that are read and packed in a second, a cautious guess.
-const LOAD_BYTES_A_SECOND: f64 = 5e8;
+const LOAD_BYTES_A_SECOND: f64 = 1.1e9;
 
 /// A prediction.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -81,7 +82,7 @@ pub fn plan(
     let model = &checkpoint.architecture;
     let (isa, threads, precision) = options.choose()?;
     let work = work(model, precision, request)?;
-    let rates = measure(&Cpu::new(isa, threads), precision)?;
+    let rates = measure(&Cpu::new(isa, threads), precision, &model.unet)?;
     let seconds = work.parts().map(|part| part.runs as f64 * estimate_seconds(&part.cost, &rates)).sum();
     let weights: u64 =
         work.text.iter().chain(&work.unet[..1]).chain(&work.encoder).chain([&work.decoder]).map(|p| p.weights).sum();
@@ -114,16 +115,22 @@ pub fn plan(
 }
 
 /// Speeds of this machine on layers of the sizes that these networks have.
-fn measure(cpu: &Cpu, precision: Precision) -> Result<Rates, EngineError> {
+fn measure(cpu: &Cpu, precision: Precision, unet: &unet::Config) -> Result<Rates, EngineError> {
+    // About as long in a convolution as in a linear layer, as a step is.
     let mut products = Graph::new();
-    let x = products.input("x", &[1, 32, 32, 640])?;
+    let x = products.input("x", &[2, 32, 32, 640])?;
     let filter = products.parameter("filter", &[640, 3, 3, 640])?;
+    let matrix = products.parameter("matrix", &[2560, 640])?;
     let y = products.conv2d(x, filter, None, Conv2dOptions { padding: [1; 4], ..Conv2dOptions::default() })?;
+    let tokens = products.reshape(y, &[2, 1024, 640])?;
+    let y = products.linear(tokens, matrix, None)?;
     products.output("y", y)?;
+    let (heads, size) = first_attention(unet);
     let mut attention = Graph::new();
-    let x = attention.input("x", &[1, 1024, 3 * 640])?;
-    let block = |number: usize| Columns { tensor: x, offset: number * 640 };
-    let y = attention.attention(8, 80, block(0), &[KeyValue { key: block(1), value: block(2), lengths: None }])?;
+    let x = attention.input("x", &[1, 2048, 3 * heads * size])?;
+    let block = |number: usize| Columns { tensor: x, offset: number * heads * size };
+    let y =
+        attention.attention(heads, size, block(0), &[KeyValue { key: block(1), value: block(2), lengths: None }])?;
     attention.output("y", y)?;
     let mut passes = Graph::new();
     let x = passes.input("x", &[1, 64, 64, 640])?;
@@ -139,6 +146,16 @@ fn measure(cpu: &Cpu, precision: Precision) -> Result<Rates, EngineError> {
         bytes_per_s: bytes,
         per_node_overhead: NODE_SECONDS,
     })
+}
+
+/// Heads and their size where most attention is: at the finest level that has any.
+fn first_attention(unet: &unet::Config) -> (usize, usize) {
+    let finest = unet.levels.iter().find(|level| level.depth > 0);
+    let width = unet.width * finest.map_or(1, |level| level.multiplier);
+    match unet.heads {
+        Heads::Count(count) => (count, width / count),
+        Heads::Size(size) => (width / size, size),
+    }
 }
 
 /// FLOPs that are done, and bytes, a second of a graph.
