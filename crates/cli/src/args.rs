@@ -1,5 +1,7 @@
 //! The command line as data: every command, option and default.
 
+mod bakeoff;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -8,6 +10,8 @@ use engine::{
     DEFAULT_STRENGTH, EngineError, Options, Order, PrecisionChoice, PresetName, Request, Size, Start, Variation, store,
 };
 use train::evaluate::SuiteOptions;
+
+pub use bakeoff::{BakeoffArgs, BakeoffCommand, VoteArg};
 
 /// Develops pictures from noise: generate, plan, train and verify on your own machine.
 #[derive(Debug, Parser)]
@@ -45,6 +49,8 @@ pub enum Command {
     Prices(PricesArgs),
     /// Make campaigns from a brief: many prompts, drafts, picks, finals, within a budget.
     Campaign(CampaignArgs),
+    /// Judge models, presets and pictures from outside in duels with the names hidden.
+    Bakeoff(BakeoffArgs),
     /// Serve pictures over HTTP: a page, OpenAI's and A1111's interfaces, a durable queue.
     Serve(ServeArgs),
     /// Show the recipe inside a picture and check that running it again gives the same pixels.
@@ -568,7 +574,7 @@ pub enum PricesCommand {
 #[derive(Debug, Args)]
 pub struct PricesPlanArgs {
     /// Assets that will be approved.
-    #[arg(long)]
+    #[arg(long, required_unless_present = "request", default_value_t = 0, hide_default_value = true)]
     pub assets: u64,
     /// Candidates drawn for each of them.
     #[arg(long, default_value_t = 8)]
@@ -606,6 +612,16 @@ pub struct PricesPlanArgs {
     /// Do not draw twelve pictures to measure this machine, and leave out the offers of its kind.
     #[arg(long)]
     pub no_measuring: bool,
+    /// Know this machine's speed from what it drew for the studio of this data folder, which no server may have open, and
+    /// use the folder's own catalogue, as the server does.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["no_measuring", "catalogue"])]
+    pub data: Option<PathBuf>,
+    /// With --data: let the engine predict the speed of this model where it has drawn no such pictures yet.
+    #[arg(long, value_name = "MODEL", requires = "data")]
+    pub predict: Option<String>,
+    /// What to ask (JSON), as it is sent to `POST /api/v1/prices/plan`, instead of the options.
+    #[arg(long, value_name = "FILE.json")]
+    pub request: Option<PathBuf>,
     /// How to run what is measured.
     #[command(flatten)]
     pub run: RunArgs,

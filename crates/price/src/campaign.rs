@@ -58,6 +58,10 @@ pub struct Campaign {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Funnel {
+    /// Drafts in all, where they are counted already; without it A·K.
+    pub drafts: Option<u64>,
+    /// Finals in all, where they are counted already; without it A·f.
+    pub finals: Option<u64>,
     /// f: finals for each approved asset; without it (1+r)·V.
     pub finals_per_asset: Option<Decimal>,
     /// The vendor's name of the draft's quality; without it the cheapest one.
@@ -144,7 +148,10 @@ impl Campaign {
             }
         }
         if let Some(budget) = self.budget {
-            budget.compare(Money::zero(self.currency))?;
+            let zero = Money::zero(self.currency);
+            if budget.compare(zero)?.is_lt() {
+                return Err(PriceError::field("budget", format!("{budget} is below 0")));
+            }
         }
         let count = || {
             let candidates = Exact::whole(self.assets).mul(Exact::whole(self.candidates))?;
@@ -153,7 +160,9 @@ impl Campaign {
                 None => (Exact::ZERO, candidates.mul(again)?),
                 Some(funnel) => {
                     let each = funnel.finals_per_asset.map_or(again, Exact::number);
-                    (candidates, Exact::whole(self.assets).mul(each)?)
+                    let finals = funnel.finals.map(Exact::whole);
+                    let finals = finals.map_or_else(|| Exact::whole(self.assets).mul(each), Ok)?;
+                    (funnel.drafts.map_or(candidates, Exact::whole), finals)
                 }
             };
             let (drafts, finals) = (drafts.ceil()?, finals.ceil()?);
@@ -188,10 +197,10 @@ impl Extras {
     }
 }
 
-/// How fast a machine was seen to draw: seconds of a picture, from the studio's own history.
+/// How fast a machine draws: seconds of a picture, from the studio's own history, or as the engine predicts them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MeasuredSpeed {
+pub struct Speed {
     /// The machine, as rows of the catalogue call it; `local` is the studio's own.
     pub device: String,
     /// The model.
@@ -204,20 +213,17 @@ pub struct MeasuredSpeed {
     pub p50_seconds: f64,
     /// 95 % took at most so many, at least `p50_seconds`.
     pub p95_seconds: f64,
-    /// Pictures that were measured, 1 or more.
+    /// Pictures that were measured; 0 = none: the seconds are what the engine predicts.
     pub pictures: u64,
 }
 
-impl MeasuredSpeed {
+impl Speed {
     /// An error if the numbers cannot be those of a measurement.
     pub fn check(&self) -> Result<(), PriceError> {
         seconds("p50_seconds", self.p50_seconds)?;
         seconds("p95_seconds", self.p95_seconds)?;
         if self.p95_seconds < self.p50_seconds {
             return Err(PriceError::field("p95_seconds", format!("{} is below p50_seconds", self.p95_seconds)));
-        }
-        if self.pictures == 0 {
-            return Err(PriceError::field("pictures", "a speed is measured on 1 picture or more"));
         }
         Ok(())
     }
@@ -254,7 +260,10 @@ mod tests {
         let work = funnel.work().unwrap();
         assert_eq!((work.drafts, work.finals), (400, 195), "A·K and A·(1+r)·V");
         let funnel = Some(Funnel { finals_per_asset: Some("2.5".parse().unwrap()), ..Funnel::default() });
-        assert_eq!(Campaign { assets: 3, funnel, ..campaign }.work().unwrap().finals, 8, "7.5 are 8 pictures");
+        assert_eq!(Campaign { assets: 3, funnel, ..campaign.clone() }.work().unwrap().finals, 8, "7.5 are 8 pictures");
+        let counted = Some(Funnel { drafts: Some(37), finals: Some(5), ..Funnel::default() });
+        let work = Campaign { assets: 3, funnel: counted, ..campaign }.work().unwrap();
+        assert_eq!((work.drafts, work.finals, work.generations), (37, 5, 42));
     }
 
     #[test]
@@ -270,11 +279,13 @@ mod tests {
         assert_eq!(most.work(), Err(GENERATIONS));
         let euros = Campaign { budget: Some(Money::zero(Currency::EUR)), ..Campaign::default() };
         assert!(matches!(euros.work(), Err(PriceError::Currencies { .. })));
+        let below = Campaign { budget: Some(Money::from_micros(-1, Currency::USD)), ..Campaign::default() };
+        assert_eq!(field(below), "budget");
     }
 
     #[test]
     fn speeds_are_those_of_a_measurement() {
-        let speed = MeasuredSpeed {
+        let speed = Speed {
             device: "local".into(),
             model: "default".into(),
             size: "1024x1024".parse().unwrap(),
@@ -285,9 +296,9 @@ mod tests {
         };
         assert_eq!(speed.check(), Ok(()));
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
-            assert!(MeasuredSpeed { p50_seconds: bad, ..speed.clone() }.check().is_err(), "{bad}");
+            assert!(Speed { p50_seconds: bad, ..speed.clone() }.check().is_err(), "{bad}");
         }
-        assert!(MeasuredSpeed { p95_seconds: 5.0, ..speed.clone() }.check().is_err());
-        assert!(MeasuredSpeed { pictures: 0, ..speed }.check().is_err());
+        assert!(Speed { p95_seconds: 5.0, ..speed.clone() }.check().is_err());
+        assert_eq!(Speed { pictures: 0, ..speed }.check(), Ok(()), "a prediction");
     }
 }

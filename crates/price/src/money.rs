@@ -210,6 +210,14 @@ impl Money {
     }
 }
 
+impl Money {
+    /// For people: with the digits of everyday prices, with four below 1, and the currency's code.
+    pub fn short(self) -> String {
+        let small = self.micros.unsigned_abs() < MICRO && self.micros != 0;
+        format!("{} {}", self.rounded(if small { 4 } else { self.currency.digits() }), self.currency)
+    }
+}
+
 /// Two currencies must be one.
 pub(crate) fn same_currency(left: Currency, right: Currency) -> Result<(), PriceError> {
     if left == right { Ok(()) } else { Err(PriceError::Currencies { left, right }) }

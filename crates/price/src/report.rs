@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::PriceError;
-use crate::campaign::{Campaign, MeasuredSpeed, Work};
+use crate::campaign::{Campaign, Speed, Work};
 use crate::catalogue::{Catalogue, Confidence, Kind, Offer};
 use crate::curve::{Curve, Envelope};
 use crate::exact::Exact;
@@ -39,6 +39,8 @@ pub struct Report {
     pub excluded: Vec<Excluded>,
     /// Id of the cheapest offer for this campaign.
     pub cheapest: Option<String>,
+    /// Which offer is the cheapest here, and from which volume another one is, in one sentence.
+    pub summary: String,
     /// The cheapest offer at every volume: from so many pictures on.
     pub break_points: Vec<BreakPoint>,
     /// From which volume an own machine pays off against an offer by the picture.
@@ -93,6 +95,8 @@ pub struct Line {
     pub seconds_p95: Option<f64>,
     /// Energy in kWh; nothing if nobody says.
     pub kwh: Option<f64>,
+    /// Pictures that the speed was measured on; 0 = the engine predicts it; nothing = the vendor states it, or nobody does.
+    pub measured: Option<u64>,
     /// The price was looked up more than 90 days ago.
     pub stale: bool,
     /// Where.
@@ -170,12 +174,7 @@ pub struct Point {
 
 /// What a campaign costs with each offer of a catalogue, on a day, given how fast own and rented machines were seen to draw.
 /// An error if an input is out of its range; an offer that does not fit is in [`Report::excluded`] instead.
-pub fn report(
-    catalogue: &Catalogue,
-    campaign: &Campaign,
-    speeds: &[MeasuredSpeed],
-    today: Date,
-) -> Result<Report, PriceError> {
+pub fn report(catalogue: &Catalogue, campaign: &Campaign, speeds: &[Speed], today: Date) -> Result<Report, PriceError> {
     let work = campaign.work()?;
     check_speeds(speeds)?;
     let setting = Setting { campaign, work, drafts: work.draft_share()?, speeds, today };
@@ -211,7 +210,9 @@ pub fn report(
     let series = series.collect::<Result<_, PriceError>>()?;
     let break_even = break_even(&chosen, envelope.up_to)?;
     let offers: Vec<Line> = chosen.into_iter().map(|(line, _)| line).collect();
+    let summary = summary(offers.first(), &break_points, work.generations, excluded.len());
     Ok(Report {
+        summary,
         catalogue: catalogue.name.clone(),
         today,
         campaign: campaign.clone(),
@@ -227,8 +228,38 @@ pub fn report(
     })
 }
 
+/// The answer in one sentence.
+fn summary(cheapest: Option<&Line>, points: &[BreakPoint], generations: u64, excluded: usize) -> String {
+    let Some(line) = cheapest else {
+        return format!("No offer can be chosen for this campaign: all {excluded} are left out, each with its reason.");
+    };
+    let each = line.per_asset.map_or(String::new(), |money| format!(", {} an approved asset", money.short()));
+    let pictures = counted(generations);
+    let mut text = format!("For {pictures} pictures {} costs least: {}{each}", line.id, line.total);
+    // At the campaign's own volume the cheapest of the plot is this one, or one that costs the same.
+    let next = points.iter().find(|point| point.from > generations && point.id != line.id);
+    match next {
+        Some(point) => text += &format!("; from {} pictures on {} does.", counted(point.from), point.id),
+        None => text += "; no other does up to the end of the plot.",
+    }
+    text
+}
+
+/// A number with commas between its thousands.
+fn counted(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Each must be a measurement, and the only one of its kind.
-fn check_speeds(speeds: &[MeasuredSpeed]) -> Result<(), PriceError> {
+fn check_speeds(speeds: &[Speed]) -> Result<(), PriceError> {
     let mut seen = HashSet::new();
     for speed in speeds {
         speed.check()?;
@@ -295,6 +326,7 @@ fn line(
         seconds,
         seconds_p95: tariff.pace.slow_seconds(generations).map(|seconds| seconds + queue),
         kwh: tariff.kwh.map(|kwh| kwh * generations as f64),
+        measured: tariff.measured,
         stale: offer.is_stale(setting.today),
         source: offer.source.clone(),
         checked_on: offer.checked_on,

@@ -82,6 +82,7 @@ impl Report {
         if self.offers.iter().any(|line| line.stale) {
             text.push_str("* looked up more than 90 days ago: look again before buying\n");
         }
+        let _ = writeln!(text, "\n{}", self.summary);
         if !self.break_points.is_empty() {
             let _ = writeln!(text, "\ncheapest by volume, up to {} pictures:", self.plotted_up_to);
             let points = self.break_points.iter().map(|point| {

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use serde::{Serialize, Serializer};
 
 use crate::PriceError;
-use crate::campaign::{Campaign, MeasuredSpeed, Work};
+use crate::campaign::{Campaign, Speed, Work};
 use crate::catalogue::{Billing, Kind, Offer, Rate, Rounding, Size};
 use crate::curve::Curve;
 use crate::exact::Exact;
@@ -190,6 +190,8 @@ pub(crate) struct Tariff {
     pub pace: Pace,
     /// kWh of a picture, if known.
     pub kwh: Option<f64>,
+    /// Pictures that its speed was measured on; 0 = predicted; nothing = the vendor says it, or nobody.
+    pub measured: Option<u64>,
 }
 
 /// What does not change between the offers of one report.
@@ -198,7 +200,7 @@ pub(crate) struct Setting<'a> {
     pub work: Work,
     /// d.
     pub drafts: Exact,
-    pub speeds: &'a [MeasuredSpeed],
+    pub speeds: &'a [Speed],
     pub today: Date,
 }
 
@@ -241,8 +243,8 @@ impl Setting<'_> {
         self.campaign.funnel.as_ref().and_then(|funnel| funnel.draft_size).unwrap_or(self.campaign.size)
     }
 
-    fn speeds_of(&self, device: &str, size: Size, preset: &str) -> Vec<&MeasuredSpeed> {
-        let fits = |speed: &&MeasuredSpeed| speed.device == device && speed.size == size && speed.preset == preset;
+    fn speeds_of(&self, device: &str, size: Size, preset: &str) -> Vec<&Speed> {
+        let fits = |speed: &&Speed| speed.device == device && speed.size == size && speed.preset == preset;
         self.speeds.iter().filter(fits).collect()
     }
 
@@ -279,6 +281,8 @@ struct Measured<'a> {
     last: Exact,
     p50: f64,
     p95: f64,
+    /// Pictures that were measured, the fewer of drafts and finals.
+    pictures: u64,
 }
 
 struct Builder<'a> {
@@ -497,7 +501,7 @@ impl Builder<'_> {
             let measured = finals.into_iter().map(|last| {
                 let (p50, p95) = (last.p50_seconds, last.p95_seconds);
                 let median = last.median()?;
-                Ok(Measured { model: &last.model, draft: median, last: median, p50, p95 })
+                Ok(Measured { model: &last.model, draft: median, last: median, p50, p95, pictures: last.pictures })
             });
             return measured.collect();
         };
@@ -514,6 +518,7 @@ impl Builder<'_> {
                 last: last.median()?,
                 p50: mix(draft.p50_seconds, last.p50_seconds),
                 p95: mix(draft.p95_seconds, last.p95_seconds),
+                pictures: draft.pictures.min(last.pictures),
             });
         }
         if measured.is_empty() { Err(missing(size, preset).into()) } else { Ok(measured) }
@@ -531,6 +536,7 @@ impl Builder<'_> {
         let pace = Pace::Steady { p50: measured.p50, p95: Some(measured.p95), machines };
         let mut tariff = self.tariff(Some(measured.model), Some(campaign.preset.clone()), curve, pace)?;
         tariff.kwh = kw.map(|kw| kw * measured.p50 / 3600.0);
+        tariff.measured = Some(measured.pictures);
         Ok(tariff)
     }
 
@@ -548,6 +554,7 @@ impl Builder<'_> {
             curve: Curve { each: curve.each.add(references)?, ..curve },
             pace,
             kwh: offer.watt_hours_per_image.map(|wh| wh.to_f64() / 1000.0),
+            measured: None,
         })
     }
 }

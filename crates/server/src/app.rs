@@ -78,6 +78,25 @@ pub struct Draft {
     pub label: Option<String>,
 }
 
+impl Draft {
+    /// The job to be kept, with the seconds that are predicted for it.
+    pub fn into_job(self, planned_seconds: Option<f64>) -> Result<NewJob, ApiError> {
+        Ok(NewJob {
+            work: serde_json::to_string(&self.order).map_err(ApiError::internal)?,
+            images: self.order.count,
+            project: self.project,
+            source: self.source,
+            priority: self.priority,
+            model: self.model,
+            start: self.start,
+            mask: self.mask,
+            batch: self.batch,
+            label: self.label,
+            planned_seconds,
+        })
+    }
+}
+
 /// A submission's key: same key, same jobs.
 #[derive(Debug, Clone)]
 pub struct Once {
@@ -171,27 +190,12 @@ impl App {
         let owner = owner.clone();
         let jobs = self
             .blocking(move |app| {
-                let mut planned = Vec::with_capacity(drafts.len());
                 let mut jobs = Vec::with_capacity(drafts.len());
                 for draft in drafts {
                     app.check(&draft)?;
                     let plan =
                         app.models.find(&draft.model).ok().and_then(|model| app.planner.kept(&model, &draft.order));
-                    planned.push(plan.and_then(|plan| plan["seconds"].as_f64()));
-                    let work = serde_json::to_string(&draft.order).map_err(ApiError::internal)?;
-                    jobs.push(NewJob {
-                        project: draft.project,
-                        source: draft.source,
-                        priority: draft.priority,
-                        model: draft.model,
-                        work,
-                        images: draft.order.count,
-                        start: draft.start,
-                        mask: draft.mask,
-                        batch: draft.batch,
-                        label: draft.label,
-                        planned_seconds: planned.last().copied().flatten(),
-                    });
+                    jobs.push(draft.into_job(plan.and_then(|plan| plan["seconds"].as_f64()))?);
                 }
                 // What is refused for what it says costs nothing.
                 app.rate.take(&owner)?;

@@ -10,6 +10,7 @@
 
 mod a1111;
 mod app;
+mod bakeoffs;
 mod campaigns;
 mod config;
 mod error;
@@ -23,6 +24,7 @@ mod openai;
 mod page;
 mod picture;
 mod planner;
+mod prices;
 mod queue;
 mod rate;
 mod router;
@@ -38,10 +40,14 @@ use std::sync::Arc;
 use store::{MIN_KEY_BYTES, Store};
 use tokio::net::TcpListener;
 
+pub use bakeoffs::{
+    BakeoffPlan, BakeoffProgress, BakeoffReport, BakeoffRequest, DuelView, DuelsView, GroupResult, ShownDuel, Standing,
+};
 pub use campaigns::{CampaignPlan, CampaignReport, Satisfaction};
 pub use config::{DEFAULT_PORT, DEFAULT_RATE, HEADER_TIMEOUT, ServeConfig, default_data_folder};
 pub use error::ServeError;
-pub use store::Stage;
+pub use prices::{PriceAnswer, PriceRequest};
+pub use store::{Stage, Verdict};
 pub use studio::{Exported, RunProgress, Studio};
 pub use worker::process::WorkerCommand;
 

@@ -21,14 +21,14 @@ use crate::rate::Rate;
 use crate::security::Guard;
 
 /// How often a run looks how far it is.
-const LOOK: Duration = Duration::from_millis(200);
+pub(crate) const LOOK: Duration = Duration::from_millis(200);
 /// Candidates that are read at once.
 const PAGE: u32 = 200;
 
 /// An open data folder.
 pub struct Studio {
-    app: Arc<App>,
-    config: ServeConfig,
+    pub(crate) app: Arc<App>,
+    pub(crate) config: ServeConfig,
 }
 
 /// How far a run is.

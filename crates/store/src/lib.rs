@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod assets;
+mod bakeoffs;
 mod campaigns;
 mod error;
 mod files;
@@ -20,6 +21,7 @@ mod keys;
 mod projects;
 mod schema;
 mod settings;
+mod speeds;
 mod usage;
 
 use std::fmt;
@@ -34,6 +36,10 @@ use rusqlite::Connection;
 pub use assets::{
     Asset, AssetChange, AssetFilter, AssetKind, MAX_RATING, MAX_TAG_BYTES, MAX_TAGS, NewAsset, Page, Sort,
 };
+pub use bakeoffs::{
+    Bakeoff, BakeoffPrompt, Contestant, Entry, EntryState, MAX_CONTESTANTS, MAX_PROMPTS, NewBakeoff, NewEntry, Verdict,
+    Voted,
+};
 pub use campaigns::{
     ApprovalTime, Campaign, CampaignRow, CampaignState, Candidate, CandidateFilter, Comment, MAX_COMMENTS, MAX_LINKS,
     MAX_NOTE_BYTES, NewCampaign, NewComment, Outcome, Pulse, Review, ShareLink, Stage, Task, TaskCount, TaskState,
@@ -43,6 +49,7 @@ pub use error::StoreError;
 pub use jobs::{End, Job, JobFilter, MAX_ATTEMPTS, MAX_WAITING, MAX_WAITING_BATCH, NewJob, Priority, State, Submitted};
 pub use keys::{Key, MIN_KEY_BYTES};
 pub use projects::{DEFAULT_PROJECT, Project};
+pub use speeds::DrawingSpeed;
 pub use usage::Usage;
 
 /// The open folder. Methods block on the disk; asynchronous callers use a thread for them.

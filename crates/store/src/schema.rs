@@ -181,6 +181,63 @@ const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX pulses_campaign ON pulses (campaign, seq);
 ",
+    "
+    CREATE TABLE bakeoffs (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL UNIQUE,
+        campaign TEXT REFERENCES campaigns(id) ON DELETE CASCADE,
+        project TEXT NOT NULL REFERENCES projects(id),
+        size TEXT,
+        currency TEXT NOT NULL,
+        created_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX bakeoffs_campaign ON bakeoffs (campaign, seq);
+    CREATE TABLE bakeoff_contestants (
+        bakeoff TEXT NOT NULL REFERENCES bakeoffs(id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        model TEXT,
+        preset TEXT,
+        PRIMARY KEY (bakeoff, position)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE bakeoff_prompts (
+        bakeoff TEXT NOT NULL REFERENCES bakeoffs(id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        prompt TEXT NOT NULL,
+        seed TEXT NOT NULL,
+        PRIMARY KEY (bakeoff, position)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE bakeoff_entries (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        bakeoff TEXT NOT NULL REFERENCES bakeoffs(id) ON DELETE CASCADE,
+        contestant INTEGER NOT NULL,
+        prompt INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'queued', 'done', 'failed')),
+        attempt INTEGER NOT NULL DEFAULT 0,
+        job TEXT,
+        asset TEXT REFERENCES assets(id) ON DELETE SET NULL,
+        seconds REAL,
+        micros INTEGER,
+        error TEXT,
+        UNIQUE (bakeoff, contestant, prompt)
+    ) STRICT;
+    CREATE INDEX bakeoff_entries_open ON bakeoff_entries (state, seq) WHERE state IN ('pending', 'queued');
+    CREATE INDEX bakeoff_entries_asset ON bakeoff_entries (asset);
+    CREATE TABLE bakeoff_votes (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        bakeoff TEXT NOT NULL REFERENCES bakeoffs(id) ON DELETE CASCADE,
+        prompt INTEGER NOT NULL,
+        left INTEGER NOT NULL,
+        right INTEGER NOT NULL,
+        verdict TEXT NOT NULL CHECK (verdict IN ('left', 'right', 'tie', 'neither')),
+        voter TEXT NOT NULL,
+        at_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX bakeoff_votes_once ON bakeoff_votes (bakeoff, voter, prompt, min(left, right), max(left, right));
+",
 ];
 
 /// Sets the connection up and brings the tables to the newest version; whether there were none.

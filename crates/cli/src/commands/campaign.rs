@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use server::{RunProgress, ServeConfig, ServeError, Stage, Studio};
 
 use super::serve::worker_command;
-use crate::args::{CampaignArgs, CampaignCommand, StudioArgs};
+use crate::args::{CampaignArgs, CampaignCommand, RunArgs, StudioArgs};
 use crate::report::{Reporter, UsageError, interrupt_token};
 
 /// Longest brief in bytes.
@@ -71,21 +71,27 @@ fn open(path: &Path) -> anyhow::Result<File> {
 }
 
 /// What somebody asked for that cannot be is their usage, not our failure.
-fn refused(error: ServeError) -> anyhow::Error {
+pub fn refused(error: ServeError) -> anyhow::Error {
     match error {
         ServeError::Refused { message } => UsageError(message).into(),
         error => error.into(),
     }
 }
 
-fn open_studio(args: &StudioArgs) -> anyhow::Result<Studio> {
-    args.run.options()?;
+/// Opens the data folder.
+pub fn open_studio(args: &StudioArgs) -> anyhow::Result<Studio> {
+    open_folder(args.data.as_deref(), args.models.as_deref(), &args.run)
+}
+
+/// Opens a data folder.
+pub fn open_folder(data: Option<&Path>, models: Option<&Path>, run: &RunArgs) -> anyhow::Result<Studio> {
+    run.options()?;
     let config = ServeConfig {
         host: "localhost".into(),
         port: 0,
-        data: args.data.clone().unwrap_or_else(server::default_data_folder),
-        models: args.models.clone(),
-        worker: worker_command(&args.run)?,
+        data: data.map_or_else(server::default_data_folder, Path::to_owned),
+        models: models.map(Path::to_owned),
+        worker: worker_command(run)?,
         environment_key: None,
         require_key: true,
         allowed_hosts: Vec::new(),
@@ -97,7 +103,8 @@ fn open_studio(args: &StudioArgs) -> anyhow::Result<Studio> {
     Ok(Studio::open(config)?)
 }
 
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+/// What runs the queue.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 

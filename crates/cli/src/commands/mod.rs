@@ -1,5 +1,6 @@
 //! One file per command; each has `run(&args, &reporter) -> anyhow::Result<()>`.
 
+pub mod bakeoff;
 pub mod bench;
 pub mod campaign;
 pub mod dataset;

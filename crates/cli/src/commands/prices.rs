@@ -77,13 +77,7 @@ fn show(file: Option<&Path>, today: Option<Date>, text: bool, reporter: &Reporte
     }
     let today = today.unwrap_or_else(price::today);
     for offer in &catalogue.offers {
-        let state = json!({
-            "id": offer.id,
-            "fields": offer.written(),
-            "stale": offer.is_stale(today),
-            "retired": offer.is_retired(today),
-        });
-        reporter.event("offer", state);
+        reporter.event("offer", serde_json::to_value(offer.listed(today))?);
     }
     reporter.say(catalogue.table(today).trim_end());
     Ok(())

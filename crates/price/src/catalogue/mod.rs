@@ -7,6 +7,7 @@
 mod check;
 mod diff;
 mod fields;
+mod listed;
 mod read;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::money::{Currency, Decimal, ParseError};
 
 pub use check::{Aged, Check, check};
 pub use diff::{Change, ChangedField, diff};
+pub use listed::Listed;
 pub use read::{CatalogueError, Problem};
 
 /// Days after which a price should be looked up again.

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use price::{Campaign, Catalogue, Currency, Date, Decimal, MeasuredSpeed, Money, Report, report};
+use price::{Campaign, Catalogue, Currency, Date, Decimal, Money, Report, Speed, report};
 
 /// What every row needs besides its billing.
 pub const REST: &str = r#"
@@ -80,8 +80,8 @@ pub fn usd(text: &str) -> Money {
     Money::parse(text, Currency::USD).unwrap()
 }
 
-pub fn speed(device: &str, preset: &str, seconds: f64) -> MeasuredSpeed {
-    MeasuredSpeed {
+pub fn speed(device: &str, preset: &str, seconds: f64) -> Speed {
+    Speed {
         device: device.into(),
         model: "ours".into(),
         size: "1024x1024".parse().unwrap(),
@@ -92,7 +92,7 @@ pub fn speed(device: &str, preset: &str, seconds: f64) -> MeasuredSpeed {
     }
 }
 
-pub fn speeds() -> Vec<MeasuredSpeed> {
+pub fn speeds() -> Vec<Speed> {
     ["local", "gpu"].iter().flat_map(|device| [speed(device, "final", 6.0), speed(device, "draft", 2.0)]).collect()
 }
 

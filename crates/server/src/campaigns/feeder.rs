@@ -56,6 +56,8 @@ type Known = HashMap<String, Arc<Work>>;
 
 /// Keeps what is over, then gives each running campaign a job in turn until enough wait.
 async fn round(app: &Arc<App>, known: &mut Known) -> Result<(), ApiError> {
+    // Half of the places, so that neither waits for the other to end.
+    crate::bakeoffs::feed(app, WAITING / 2).await?;
     let mut campaigns = app
         .blocking(|app| {
             settle(app)?;
@@ -121,19 +123,7 @@ async fn job_of(app: &Arc<App>, work: &Arc<Work>, campaign: &Campaign, task: &Ta
         let seconds = planned_seconds.unwrap_or(0.0) * ratio;
         admit(app, campaign, cap, rate, ratio, rate.cost(seconds, draft.order.count)).await?;
     }
-    Ok(NewJob {
-        project: draft.project,
-        source: draft.source,
-        priority: draft.priority,
-        model: draft.model,
-        work: serde_json::to_string(&draft.order).map_err(ApiError::internal)?,
-        images: draft.order.count,
-        start: None,
-        mask: None,
-        batch: draft.batch,
-        label: draft.label,
-        planned_seconds,
-    })
+    draft.into_job(planned_seconds)
 }
 
 /// Whether the budget allows a job of this cost. Where jobs took longer than planned, those that wait are taken back first.

@@ -1,6 +1,7 @@
 //! The native interface, `/api/v1`: everything the studio's page does, described by OpenAPI.
 
 mod assets;
+mod bakeoffs;
 mod campaigns;
 mod download;
 mod events;
@@ -8,6 +9,7 @@ mod inspect;
 mod jobs;
 pub mod models;
 mod planning;
+mod prices;
 mod projects;
 mod tokens;
 mod usage;
@@ -24,6 +26,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use campaigns::words;
 pub use download::csv_cell;
 pub use jobs::JobRequest;
 pub use planning::plan;
@@ -80,4 +83,6 @@ pub fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(models::styles))
         .routes(routes!(usage::settings, usage::change_settings))
         .merge(campaigns::described())
+        .merge(prices::described())
+        .merge(bakeoffs::described())
 }

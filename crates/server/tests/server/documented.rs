@@ -1,4 +1,4 @@
-//! The commands of docs/api.md and docs/campaigns.md do what they say.
+//! The commands of the documents in `docs` do what they say.
 
 use std::process::Command;
 
@@ -44,5 +44,19 @@ fn the_commands_for_campaigns_work() {
     let _one = one_at_a_time();
     let Some(folder) = run("campaigns.md") else { return };
     let picture = std::fs::read(folder.path().join("shared.webp")).unwrap();
+    assert_eq!(&picture[8..12], b"WEBP");
+}
+
+#[test]
+fn the_commands_for_costs_work() {
+    let _one = one_at_a_time();
+    run("costs.md");
+}
+
+#[test]
+fn the_commands_for_bake_offs_work() {
+    let _one = one_at_a_time();
+    let Some(folder) = run("bake-off.md") else { return };
+    let picture = std::fs::read(folder.path().join("left.webp")).unwrap();
     assert_eq!(&picture[8..12], b"WEBP");
 }

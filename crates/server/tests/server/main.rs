@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod bakeoffs;
 mod bombs;
 mod campaigns;
 mod clients;
@@ -11,5 +12,6 @@ mod drawing;
 mod load;
 mod overload;
 mod page;
+mod prices;
 mod stable_diffusion;
 mod support;

@@ -31,7 +31,7 @@ use crate::extract::{JsonBody, Query};
 pub use rows::DryRunView;
 
 /// Longest name of a person, characters.
-const MAX_PERSON: usize = 100;
+pub(super) const MAX_PERSON: usize = 100;
 
 /// Paths and methods.
 pub fn described() -> OpenApiRouter<Arc<App>> {
@@ -202,10 +202,10 @@ pub async fn report(State(app): State<Arc<App>>, Path(id): Path<String>) -> Resu
 }
 
 /// Whoever comes in with a key.
-type Person = Extension<Owner>;
+pub(super) type Person = Extension<Owner>;
 
 /// The name of whoever does something: as they say, or else the name of their key. Blocks.
-fn person(app: &App, owner: &Owner, by: Option<&str>) -> Result<String, ApiError> {
+pub(super) fn person(app: &App, owner: &Owner, by: Option<&str>) -> Result<String, ApiError> {
     if let Some(by) = by {
         return words("by", by, 1..=MAX_PERSON);
     }
@@ -214,7 +214,7 @@ fn person(app: &App, owner: &Owner, by: Option<&str>) -> Result<String, ApiError
 }
 
 /// A short text without line breaks.
-fn words(field: &str, text: &str, range: std::ops::RangeInclusive<usize>) -> Result<String, ApiError> {
+pub fn words(field: &str, text: &str, range: std::ops::RangeInclusive<usize>) -> Result<String, ApiError> {
     let text = text.trim();
     if range.contains(&text.chars().count()) && !text.chars().any(char::is_control) {
         return Ok(text.to_owned());
