@@ -41,9 +41,9 @@ pub use bakeoffs::{
     Voted,
 };
 pub use campaigns::{
-    ApprovalTime, Campaign, CampaignRow, CampaignState, Candidate, CandidateFilter, Comment, MAX_COMMENTS, MAX_LINKS,
-    MAX_NOTE_BYTES, NewCampaign, NewComment, Outcome, Pulse, Review, ShareLink, Stage, Task, TaskCount, TaskState,
-    UnderWay, Vote,
+    ApprovalTime, Campaign, CampaignProgress, CampaignRow, CampaignState, Candidate, CandidateFilter, Comment,
+    MAX_COMMENTS, MAX_LINKS, MAX_NOTE_BYTES, NewCampaign, NewComment, Outcome, Pulse, RemovedCampaign, Review,
+    RowFilter, ShareLink, Stage, Task, TaskCount, TaskState, UnderWay, Vote,
 };
 pub use error::StoreError;
 pub use jobs::{End, Job, JobFilter, MAX_ATTEMPTS, MAX_WAITING, MAX_WAITING_BATCH, NewJob, Priority, State, Submitted};

@@ -238,6 +238,8 @@ const STEPS: &[&str] = &[
     ) STRICT;
     CREATE UNIQUE INDEX bakeoff_votes_once ON bakeoff_votes (bakeoff, voter, prompt, min(left, right), max(left, right));
 ",
+    // Without it, each candidate that goes with its campaign would be looked for in every task.
+    "CREATE INDEX campaign_tasks_candidate ON campaign_tasks (candidate);",
 ];
 
 /// Sets the connection up and brings the tables to the newest version; whether there were none.

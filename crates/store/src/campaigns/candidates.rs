@@ -87,6 +87,17 @@ impl Store {
         Ok((candidates, total))
     }
 
+    /// Every candidate of some rows, in the order of the rows.
+    pub fn candidates_of_rows(&self, campaign: &str, rows: &[String]) -> Result<Vec<Candidate>, StoreError> {
+        let connection = self.connection();
+        let keys = serde_json::to_string(rows).map_err(|error| StoreError::field("rows", error.to_string()))?;
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} {FROM} WHERE r.campaign = ?1 AND r.key IN (SELECT value FROM json_each(?2)) \
+             ORDER BY c.row, c.position"
+        ))?;
+        Ok(statement.query_map(params![campaign, keys], read)?.collect::<Result<_, _>>()?)
+    }
+
     /// The candidate with this id.
     pub fn candidate(&self, id: &str) -> Result<Candidate, StoreError> {
         find(&self.connection(), id)

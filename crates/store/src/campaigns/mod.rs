@@ -7,6 +7,8 @@
 
 mod candidates;
 mod opinions;
+mod progress;
+mod removal;
 mod review;
 mod rows;
 mod shares;
@@ -19,8 +21,10 @@ use crate::{Store, StoreError, new_id, now_ms};
 
 pub use candidates::{Candidate, CandidateFilter};
 pub use opinions::{Outcome, Pulse, Vote};
+pub use progress::CampaignProgress;
+pub use removal::RemovedCampaign;
 pub use review::{ApprovalTime, Comment, MAX_COMMENTS, MAX_NOTE_BYTES, NewComment, Review};
-pub use rows::CampaignRow;
+pub use rows::{CampaignRow, RowFilter};
 pub use shares::{MAX_LINKS, ShareLink};
 pub use tasks::{Stage, Task, TaskCount, TaskState, UnderWay};
 

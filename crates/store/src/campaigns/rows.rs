@@ -1,5 +1,6 @@
 //! Rows of a campaign: what stands in the slots of each asset.
 
+use campaign::ReviewState;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::get;
@@ -25,6 +26,19 @@ pub struct CampaignRow {
     pub picked: i64,
 }
 
+/// Which rows; absent = all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowFilter {
+    /// Where their drafts are.
+    pub state: Option<TaskState>,
+    /// What stands in their name, their prompt, or one of their values; capital letters of ASCII count as small ones.
+    pub search: Option<String>,
+    /// Only those with a pick, or only those without one.
+    pub picked: Option<bool>,
+    /// Only those with a pick that is there in the review.
+    pub review: Option<ReviewState>,
+}
+
 impl Store {
     /// Adds rows to a campaign, all or none.
     pub fn add_campaign_rows(&self, campaign: &str, rows: &[campaign::Row]) -> Result<(), StoreError> {
@@ -40,19 +54,25 @@ impl Store {
         Ok(())
     }
 
-    /// Rows of a campaign in their order, and how many there are in all. `state` leaves only those whose drafts are there.
+    /// Rows of a campaign in their order, and how many there are in all.
     pub fn campaign_rows(
         &self,
         campaign: &str,
-        state: Option<TaskState>,
+        filter: &RowFilter,
         offset: u32,
         limit: u32,
     ) -> Result<(Vec<CampaignRow>, i64), StoreError> {
         let connection = self.connection();
         get(&connection, campaign)?;
         let from = "FROM campaign_rows r LEFT JOIN campaign_tasks t ON t.row = r.seq AND t.candidate IS NULL \
-                    WHERE r.campaign = ?1 AND (?2 IS NULL OR t.state = ?2)";
-        let values = params![campaign, state.map(TaskState::name)];
+                    WHERE r.campaign = ?1 AND (?2 IS NULL OR t.state = ?2) \
+                    AND (?3 IS NULL OR instr(lower(r.key), lower(?3)) OR instr(lower(r.prompt), lower(?3)) \
+                    OR EXISTS (SELECT 1 FROM json_each(r.slots) s WHERE instr(lower(s.value), lower(?3)))) \
+                    AND (?4 IS NULL OR ?4 = EXISTS (SELECT 1 FROM candidates c WHERE c.row = r.seq AND c.picked)) \
+                    AND (?5 IS NULL OR EXISTS \
+                    (SELECT 1 FROM candidates c WHERE c.row = r.seq AND c.picked AND c.state = ?5))";
+        let (state, review) = (filter.state.map(TaskState::name), filter.review.map(ReviewState::name));
+        let values = params![campaign, state, filter.search, filter.picked, review];
         let total =
             connection.prepare_cached(&format!("SELECT count(*) {from}"))?.query_row(values, |row| row.get(0))?;
         let sql = format!(
@@ -111,6 +131,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<CampaignRow> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{campaign_of, rows, store};
+    use super::*;
 
     #[test]
     fn rows_are_added_all_or_none() {
@@ -121,10 +142,38 @@ mod tests {
         assert_eq!(store.campaign(&id).unwrap().rows, 2);
         more.drain(..2);
         store.add_campaign_rows(&id, &more).unwrap();
-        let (page, total) = store.campaign_rows(&id, None, 1, 2).unwrap();
+        let (page, total) = store.campaign_rows(&id, &RowFilter::default(), 1, 2).unwrap();
         assert_eq!((page.len(), total, page[0].key.as_str()), (2, 4, "00002"));
         assert_eq!(page[0].slots, r#"{"city":"city 2"}"#);
         assert!(store.add_campaign_rows("nothing", &more).is_err());
         assert_eq!(store.prompt_lengths(&id, 32).unwrap(), [("a bicycle in city 1".to_owned(), 4)]);
+    }
+
+    #[test]
+    fn rows_are_found_by_what_they_say_and_what_became_of_them() {
+        let (_folder, store) = store();
+        let id = campaign_of(&store, "x", 12).id;
+        let sql = "INSERT INTO candidates (id, campaign, row, position, seed, picked, state) \
+                   SELECT 'c' || seq, campaign, seq, 0, '7', seq = 2, CASE seq WHEN 2 THEN 'in_review' ELSE 'draft' END \
+                   FROM campaign_rows WHERE seq <= 3";
+        store.connection().execute(sql, []).unwrap();
+        let keys = |filter: RowFilter| -> Vec<String> {
+            let (rows, total) = store.campaign_rows(&id, &filter, 0, 50).unwrap();
+            assert_eq!(rows.len() as i64, total);
+            rows.into_iter().map(|row| row.key).collect()
+        };
+        let search = |text: &str| keys(RowFilter { search: Some(text.into()), ..RowFilter::default() });
+        assert_eq!(search("CITY 1"), ["00001", "00010", "00011", "00012"]);
+        assert_eq!(search("00007"), ["00007"]);
+        // Names of columns are not searched, and nothing is a pattern.
+        for nothing in ["%", "_", "\"city\""] {
+            assert!(search(nothing).is_empty(), "{nothing}");
+        }
+        let picked = |picked| keys(RowFilter { picked: Some(picked), ..RowFilter::default() });
+        assert_eq!((picked(true), picked(false).len()), (vec!["00002".to_owned()], 11));
+        let review = |review| keys(RowFilter { review: Some(review), ..RowFilter::default() });
+        assert_eq!((review(ReviewState::InReview), review(ReviewState::Draft)), (vec!["00002".to_owned()], vec![]));
+        let found = store.candidates_of_rows(&id, &["00002".into(), "00003".into(), "00004".into()]).unwrap();
+        assert_eq!(found.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["c2", "c3"]);
     }
 }

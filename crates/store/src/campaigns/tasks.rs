@@ -319,12 +319,12 @@ fn settle_one(connection: &Connection, task: &Over, cost: &dyn Fn(&str, f64, u32
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::tests::{campaign_of, store};
     use super::*;
     use crate::{AssetKind, CandidateFilter, End, JobFilter, NewAsset, Priority};
 
-    fn job(task: &Task, images: u32) -> NewJob {
+    pub fn job(task: &Task, images: u32) -> NewJob {
         NewJob {
             project: "default".into(),
             source: "campaign",
@@ -340,7 +340,7 @@ mod tests {
         }
     }
 
-    fn draw(store: &Store, first_seed: u64) {
+    pub fn draw(store: &Store, first_seed: u64) {
         let job = store.begin_next().unwrap().unwrap();
         for position in 0..job.images {
             let new = NewAsset {
