@@ -4,6 +4,7 @@ mod bakeoff;
 
 use std::path::{Path, PathBuf};
 
+use campaign::ReviewState;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::stable_diffusion::{self as sd, Architecture, Tile, is_checkpoint};
 use engine::{
@@ -431,6 +432,75 @@ pub enum CampaignCommand {
         #[command(flatten)]
         studio: StudioArgs,
     },
+    /// Take picks back; what is under review or approved stays picked.
+    Unpick {
+        /// The campaign.
+        name: String,
+        /// Drafts.
+        #[arg(value_name = "ROW:NUMBER", required = true)]
+        picks: Vec<String>,
+        /// Where campaigns are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
+    /// Move picks through the review: draft, in-review, changes-asked, approved, archived.
+    Review {
+        /// The campaign.
+        name: String,
+        /// Picks.
+        #[arg(value_name = "ROW:NUMBER", required = true)]
+        picks: Vec<String>,
+        /// Where they go; only from where they may.
+        #[arg(long, value_name = "STATE", value_parser = review_state)]
+        to: ReviewState,
+        /// What is said with it.
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        note: String,
+        /// Who does it [default: local].
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+        /// Where campaigns are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
+    /// Make a link with which somebody without a key can look at the picks and comment, and nothing else.
+    Share {
+        /// The campaign.
+        name: String,
+        /// For whom it is; comments that come through it have this name.
+        label: String,
+        /// Days until it ends, 1 to 365 [default: 14].
+        #[arg(long, value_name = "N")]
+        days: Option<u32>,
+        /// Where campaigns are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
+    /// List the share links.
+    Links {
+        /// The campaign.
+        name: String,
+        /// End this link at once.
+        #[arg(long, value_name = "ID")]
+        revoke: Option<String>,
+        /// Where campaigns are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
+    /// Delete the campaign with its rows, picks, review and links; its pictures stay unless --pictures is given.
+    Delete {
+        /// The campaign.
+        name: String,
+        /// Also delete its pictures, but for favourites, rated and tagged ones and those that something else uses.
+        #[arg(long)]
+        pictures: bool,
+        /// Do it; without this the command only says what would go.
+        #[arg(long)]
+        yes: bool,
+        /// Where campaigns are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
     /// Write the finals of what is picked into a folder: PNG files with their recipes, and manifest.csv.
     Export {
         /// The campaign.
@@ -459,10 +529,22 @@ impl CampaignCommand {
             | Self::Plan { studio, .. }
             | Self::Run { studio, .. }
             | Self::Pick { studio, .. }
+            | Self::Unpick { studio, .. }
+            | Self::Review { studio, .. }
+            | Self::Share { studio, .. }
+            | Self::Links { studio, .. }
+            | Self::Delete { studio, .. }
             | Self::Export { studio, .. }
             | Self::Report { studio, .. } => studio,
         }
     }
+}
+
+/// Reads where a candidate goes in the review.
+fn review_state(text: &str) -> Result<ReviewState, String> {
+    let name = |state: ReviewState| state.name().replace('_', "-");
+    let found = ReviewState::ALL.into_iter().find(|state| name(*state) == text || state.name() == text);
+    found.ok_or_else(|| format!("is none of {}", ReviewState::ALL.map(name).join(", ")))
 }
 
 /// Where campaigns are kept, and how to run.

@@ -77,6 +77,8 @@ fn from_a_brief_to_finals() {
     }
     assert_eq!(last(folder, &["report", "Spring"])["picked"], 0);
     assert_eq!(last(folder, &["pick", "Spring", "c0-1:2", "c3-2:1"])["picked"], 2);
+    assert_eq!(last(folder, &["pick", "Spring", "c7-1:1"])["picked"], 1);
+    assert_eq!(last(folder, &["unpick", "Spring", "c7-1:1"])["unpicked"], 1);
     assert_eq!(last(folder, &["export", "Spring", "early"])["missing"], 2);
     assert_eq!(last(folder, &["run", "Spring", "--finals"])["done"], 2);
     assert_eq!(last(folder, &["export", "Spring", "out"])["pictures"], 2);
@@ -85,6 +87,33 @@ fn from_a_brief_to_finals() {
     assert!(lines.len() == 3 && lines[1].starts_with("c0-1-2.png,c0-1,"), "{manifest}");
     let picture = formats::picture::decode(&std::fs::read(folder.join("out/c3-2-1.png")).unwrap()).unwrap();
     assert!(picture.text.iter().any(|(_, text)| text.contains("a green bicycle in city 3")));
+
+    // Approval always follows a review, and what is under review stays picked.
+    let review = |to: &str| run(folder, &["review", "Spring", "c0-1:2", "c3-2:1", "--to", to, "--by", "anna"]);
+    assert!(!review("approved").status.success() && review("liked").status.code() == Some(2));
+    assert!(review("in-review").status.success());
+    assert!(!run(folder, &["unpick", "Spring", "c0-1:2"]).status.success());
+    assert!(review("approved").status.success());
+    assert_eq!(last(folder, &["report", "Spring"])["review"]["approved"], 2);
+
+    let link = last(folder, &["share", "Spring", "agency", "--days", "3"]);
+    assert!(link["page"].as_str().unwrap().starts_with("/shared/"), "{link}");
+    assert_eq!(run(folder, &["share", "Spring", "agency", "--days", "0"]).status.code(), Some(2));
+    let listed = run(folder, &["links", "Spring"]);
+    assert!(said(&listed).contains("3 days left") && said(&listed).contains("agency"), "{}", said(&listed));
+    let id = link["link"]["id"].as_str().unwrap();
+    let revoked = run(folder, &["links", "Spring", "--revoke", id]);
+    assert!(said(&revoked).contains("revoked"), "{}", said(&revoked));
+
+    let asked = run(folder, &["delete", "Spring", "--pictures"]);
+    assert!(
+        asked.status.code() == Some(2) && said(&asked).contains("60 rows, 2 picks, 122 pictures"),
+        "{}",
+        said(&asked)
+    );
+    let gone = last(folder, &["delete", "Spring", "--pictures", "--yes"]);
+    assert_eq!((&gone["removed"], &gone["kept"]), (&122.into(), &0.into()));
+    assert_eq!(run(folder, &["report", "Spring"]).status.code(), Some(1));
 }
 
 #[test]

@@ -1,10 +1,10 @@
 // The native interface of the server: requests, errors with the field they name, and news of all jobs.
 
-/** What the server refused, with the field it named. */
+/** What the server refused, with the field it named, or the rows of a file. */
 export class ApiError extends Error {
-  constructor(status, { code, field, message }) {
+  constructor(status, { code, field, message, rows = [] }) {
     super(message);
-    Object.assign(this, { status, code, field });
+    Object.assign(this, { status, code, field, rows });
   }
 }
 

@@ -46,8 +46,9 @@ pub use bakeoffs::{
 pub use campaigns::{CampaignPlan, CampaignReport, Satisfaction};
 pub use config::{DEFAULT_PORT, DEFAULT_RATE, HEADER_TIMEOUT, ServeConfig, default_data_folder};
 pub use error::ServeError;
+pub use native::{LinkView, NewLink};
 pub use prices::{PriceAnswer, PriceRequest};
-pub use store::{Stage, Verdict};
+pub use store::{Stage, Verdict, now_ms};
 pub use studio::{Exported, RunProgress, Studio};
 pub use worker::process::WorkerCommand;
 

@@ -3,7 +3,7 @@
 //! * Host: a name that is not ours means that somebody else's name leads to this machine (DNS rebinding). Addresses are
 //!   ours, as such an attack needs a name.
 //! * Origin: a page may only talk to the server it came from, unless its origin was configured.
-//! * Key: needed when others can reach the server; below [`SHARED`] the token of a share link, always.
+//! * Key: needed when others can reach the server; below [`SHARED`] and [`SHARED_PAGE`] the token of a share link, always.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,6 +22,7 @@ use subtle::ConstantTimeEq;
 use crate::app::{App, Owner};
 use crate::config::ServeConfig;
 use crate::error::{ApiError, Shape};
+use crate::page;
 
 /// Paths that need no key: they say nothing but whether the server lives.
 pub const OPEN: [&str; 2] = ["/health/live", "/health/ready"];
@@ -35,7 +36,13 @@ const MAX_ADDRESSES: usize = 4096;
 /// Where whoever has a share link may look, instead of with a key.
 pub const SHARED: &str = "/api/v1/shared/";
 
-/// Somebody came in with a share link: handlers below [`SHARED`] take the campaign from here and from nowhere else.
+/// Where the page of a share link is, with its files.
+pub const SHARED_PAGE: &str = "/shared/";
+
+/// The word for a link that opens nothing.
+const NO_LINK: &str = "no_link";
+
+/// Somebody came in with a share link: handlers below it take the campaign from here and from nowhere else.
 #[derive(Debug, Clone)]
 pub struct Shared(pub store::ShareLink);
 
@@ -201,7 +208,7 @@ fn given_key(headers: &HeaderMap) -> Option<String> {
 /// Lets a request in and notes who comes.
 async fn enter(app: &Arc<App>, request: &mut Request, path: &str, peer: IpAddr) -> Result<(), ApiError> {
     let (method, headers) = (request.method().clone(), request.headers().clone());
-    let Some(rest) = path.strip_prefix(SHARED) else {
+    let Some(rest) = path.strip_prefix(SHARED).or_else(|| path.strip_prefix(SHARED_PAGE)) else {
         let owner = app.guard.check(&method, path, &headers, peer)?;
         request.extensions_mut().insert(owner);
         return Ok(());
@@ -212,7 +219,7 @@ async fn enter(app: &Arc<App>, request: &mut Request, path: &str, peer: IpAddr) 
     let digest = key_digest(rest.split('/').next().unwrap_or_default());
     let link = app.blocking(move |app| Ok(app.store.share_link_of(digest, store::now_ms())?)).await?;
     let message = "this link is unknown, over or revoked";
-    let link = link.ok_or_else(|| ApiError::status(StatusCode::UNAUTHORIZED, "no_link", message))?;
+    let link = link.ok_or_else(|| ApiError::status(StatusCode::UNAUTHORIZED, NO_LINK, message))?;
     request.extensions_mut().insert(Shared(link));
     Ok(())
 }
@@ -230,6 +237,7 @@ pub async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let mut response = match checked {
         Ok(()) if is_preflight => StatusCode::NO_CONTENT.into_response(),
         Ok(()) => next.run(request).await,
+        Err(error) if error.code == NO_LINK && path.starts_with(SHARED_PAGE) => page::link_is_over(),
         Err(error) => error.response(Shape::of_path(&path)),
     };
     let headers = response.headers_mut();

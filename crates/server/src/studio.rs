@@ -8,20 +8,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use campaign::{Brief, money};
+use campaign::{Brief, ReviewState, money};
 use serde::Serialize;
-use store::{Campaign, CampaignState, Candidate, CandidateFilter, DEFAULT_PROJECT, Stage, Store, TaskState};
+use store::{Campaign, CampaignState, Candidate, CandidateFilter, DEFAULT_PROJECT, RowFilter, Stage, Store, TaskState};
 
 use crate::app::App;
 use crate::campaigns::{self, CampaignPlan, CampaignReport};
 use crate::config::ServeConfig;
 use crate::error::{ApiError, ServeError};
 use crate::models::Models;
+use crate::native::{self, LinkView, NewLink};
 use crate::rate::Rate;
 use crate::security::Guard;
 
 /// How often a run looks how far it is.
 pub(crate) const LOOK: Duration = Duration::from_millis(200);
+/// Who does what is done here, unless somebody is named.
+const LOCAL: &str = "local";
 /// Candidates that are read at once.
 const PAGE: u32 = 200;
 
@@ -87,9 +90,16 @@ impl Studio {
         Ok(campaigns::report(&self.app, &id)?)
     }
 
-    /// Picks candidates, each as `ROW:NUMBER` with numbers from 1; all or none. Gives how many. Blocks.
-    pub fn pick(&self, name: &str, picks: &[String]) -> Result<usize, ServeError> {
+    /// Picks candidates, each as `ROW:NUMBER` with numbers from 1, or takes that back; all or none. Gives how many. Blocks.
+    pub fn pick(&self, name: &str, picks: &[String], picked: bool) -> Result<usize, ServeError> {
         let campaign = self.app.store.find_campaign(name)?;
+        let ids = self.named(&campaign, picks)?;
+        self.app.store.pick(&campaign.id, &ids, picked, LOCAL)?;
+        Ok(ids.len())
+    }
+
+    /// The ids of candidates, each `ROW:NUMBER` with numbers from 1.
+    fn named(&self, campaign: &Campaign, picks: &[String]) -> Result<Vec<String>, ServeError> {
         let mut ids = Vec::with_capacity(picks.len());
         for pick in picks {
             let shown: String = pick.chars().take(80).collect();
@@ -101,8 +111,54 @@ impl Studio {
             let found = found.into_iter().find(|candidate| candidate.position.checked_add(1) == Some(number));
             ids.push(found.ok_or_else(|| refuse("is no candidate of this campaign"))?.id);
         }
-        self.app.store.pick(&campaign.id, &ids, true, "local")?;
+        Ok(ids)
+    }
+
+    /// Moves picked candidates, each `ROW:NUMBER`, through the review, one after the other: at the first that cannot go there, it
+    /// stops and says so. Blocks.
+    pub fn review(
+        &self,
+        name: &str,
+        picks: &[String],
+        to: ReviewState,
+        by: Option<&str>,
+        note: &str,
+    ) -> Result<usize, ServeError> {
+        let campaign = self.app.store.find_campaign(name)?;
+        let ids = self.named(&campaign, picks)?;
+        let by = by.map_or(Ok(LOCAL.to_owned()), |by| native::person_name("by", by))?;
+        let note = native::prose("note", note, 0)?;
+        for id in &ids {
+            self.app.store.review(id, to, &by, &note)?;
+        }
         Ok(ids.len())
+    }
+
+    /// Makes a link with which somebody without a key can look at the picks of a campaign and comment; its token is told this
+    /// once. Blocks.
+    pub fn share(&self, name: &str, label: &str, days: Option<u32>) -> Result<NewLink, ServeError> {
+        let campaign = self.app.store.find_campaign(name)?;
+        Ok(native::share(&self.app, &campaign.id, label, days)?)
+    }
+
+    /// The share links of a campaign, the oldest first. Blocks.
+    pub fn links(&self, name: &str) -> Result<Vec<LinkView>, ServeError> {
+        let campaign = self.app.store.find_campaign(name)?;
+        Ok(self.app.store.share_links(&campaign.id)?.into_iter().map(Into::into).collect())
+    }
+
+    /// Ends a share link at once. Blocks.
+    pub fn revoke(&self, name: &str, link: &str) -> Result<(), ServeError> {
+        let campaign = self.app.store.find_campaign(name)?;
+        Ok(self.app.store.revoke_share_link(&campaign.id, link)?)
+    }
+
+    /// Removes a campaign, with `pictures` also the pictures it drew that nothing else holds on to; gives how many were removed and
+    /// how many stay.
+    pub async fn remove(&self, name: &str, pictures: bool) -> Result<(i64, i64), ServeError> {
+        let id = self.app.store.find_campaign(name)?.id;
+        let found = campaigns::remove(&self.app, &id, pictures).await?;
+        Ok((found.removed, found.kept))
     }
 
     /// Draws drafts of every row or finals of every pick until all are there, the budget is used up, or `is_over` says so; then
@@ -172,7 +228,7 @@ impl Studio {
                 asset.height.to_string(),
                 asset.sha256,
             ];
-            let cells = cells.map(|cell| crate::native::csv_cell(&cell));
+            let cells = cells.map(|cell| native::csv_cell(&cell));
             let _ = write!(manifest, "{}\r\n", cells.join(","));
             exported.pictures += 1;
         }
@@ -196,7 +252,7 @@ impl Studio {
 
     /// What stands in the slots of each row, as JSON.
     fn slots(&self, campaign: &Campaign) -> Result<std::collections::HashMap<String, String>, ServeError> {
-        let (rows, _) = self.app.store.campaign_rows(&campaign.id, None, 0, u32::MAX)?;
+        let (rows, _) = self.app.store.campaign_rows(&campaign.id, &RowFilter::default(), 0, u32::MAX)?;
         Ok(rows.into_iter().map(|row| (row.key, row.slots)).collect())
     }
 }

@@ -1,4 +1,4 @@
-//! `calotype campaign`: new, plan, run, pick, export, report. It works on the data folder that a server would open, through the
+//! `calotype campaign`: from a brief to finals, review and share links. It works on the data folder that a server would open, through the
 //! same store, queue and worker process: a run that was interrupted, even by `kill -9`, goes on here or in `calotype serve`, with
 //! the same jobs and pictures. Drawing with an engine of its own would need all of that a second time.
 
@@ -19,6 +19,8 @@ use crate::report::{Reporter, UsageError, interrupt_token};
 
 /// Longest brief in bytes.
 const MAX_BRIEF: u64 = 16 << 20;
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
 /// How long the running job may go on after Ctrl-C; then it waits for the next run.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -39,11 +41,32 @@ pub fn run(args: &CampaignArgs, reporter: &Reporter) -> anyhow::Result<()> {
             draw(name, if *finals { Stage::Finals } else { Stage::Drafts }, studio, reporter)
         }
         CampaignCommand::Pick { name, picks, studio } => {
-            let picked = open_studio(studio)?.pick(name, picks).map_err(refused)?;
+            let picked = open_studio(studio)?.pick(name, picks, true).map_err(refused)?;
             reporter.say(&format!("{picked} picked; `calotype campaign run {name} --finals` draws them"));
             reporter.event("picked", json!({ "picked": picked }));
             Ok(())
         }
+        CampaignCommand::Unpick { name, picks, studio } => {
+            let unpicked = open_studio(studio)?.pick(name, picks, false).map_err(refused)?;
+            reporter.say(&format!("{unpicked} not picked any more"));
+            reporter.event("unpicked", json!({ "unpicked": unpicked }));
+            Ok(())
+        }
+        CampaignCommand::Review { name, picks, to, note, by, studio } => {
+            let studio = open_studio(studio)?;
+            let moved = studio.review(name, picks, *to, by.as_deref(), note).map_err(refused)?;
+            reporter.say(&format!("{moved} {}", to.name().replace('_', " ")));
+            reporter.event("reviewed", json!({ "moved": moved, "state": to }));
+            Ok(())
+        }
+        CampaignCommand::Share { name, label, days, studio } => {
+            let made = open_studio(studio)?.share(name, label, *days).map_err(refused)?;
+            reporter.say(&format!("{}  the address of the server goes before it; it is told this once", made.page));
+            reporter.event("link", serde_json::to_value(&made)?);
+            Ok(())
+        }
+        CampaignCommand::Links { name, revoke, studio } => links(name, revoke.as_deref(), studio, reporter),
+        CampaignCommand::Delete { name, pictures, yes, studio } => delete(name, *pictures, *yes, studio, reporter),
         CampaignCommand::Export { name, folder, studio } => {
             let exported = open_studio(studio)?.export(name, folder).map_err(refused)?;
             if exported.missing > 0 {
@@ -182,6 +205,42 @@ fn draw(name: &str, stage: Stage, studio: &StudioArgs, reporter: &Reporter) -> a
     }
     anyhow::ensure!(state != "stopped", "stopped: {}", reason.as_deref().unwrap_or("no reason is known"));
     anyhow::ensure!(*failed == 0, "{failed} jobs failed; the same command tries them again");
+    Ok(())
+}
+
+fn links(name: &str, revoke: Option<&str>, studio: &StudioArgs, reporter: &Reporter) -> anyhow::Result<()> {
+    let studio = open_studio(studio)?;
+    if let Some(link) = revoke {
+        studio.revoke(name, link).map_err(refused)?;
+    }
+    let now = server::now_ms();
+    let links = studio.links(name).map_err(refused)?;
+    for link in &links {
+        let state = match link.revoked_ms {
+            Some(_) => "revoked".to_owned(),
+            None if link.expires_ms <= now => "over".to_owned(),
+            None => format!("{} days left", (link.expires_ms - now + DAY_MS - 1) / DAY_MS),
+        };
+        reporter.say(&format!("{}  {state:13}  {}", link.id, link.label));
+    }
+    if links.is_empty() {
+        reporter.say("no links");
+    }
+    reporter.event("links", serde_json::to_value(&links)?);
+    Ok(())
+}
+
+fn delete(name: &str, pictures: bool, yes: bool, studio: &StudioArgs, reporter: &Reporter) -> anyhow::Result<()> {
+    let studio = open_studio(studio)?;
+    if !yes {
+        let report = studio.report(name).map_err(refused)?;
+        let what =
+            format!("'{}': {} rows, {} picks, {} pictures", report.name, report.rows, report.picked, report.pictures);
+        return Err(UsageError(format!("{what}. Nothing was deleted: add --yes to do it")).into());
+    }
+    let (removed, kept) = runtime()?.block_on(studio.remove(name, pictures)).map_err(refused)?;
+    reporter.say(&format!("deleted; {removed} of its pictures are gone, {kept} stay"));
+    reporter.event("deleted", json!({ "removed": removed, "kept": kept }));
     Ok(())
 }
 

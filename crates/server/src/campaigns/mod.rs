@@ -5,12 +5,14 @@ mod feeder;
 mod plan;
 mod report;
 
+use std::sync::Arc;
+
 use campaign::{Brief, Rate};
 use engine::{PresetName, Size};
-use store::{Campaign, CampaignState, NewCampaign, Priority};
+use store::{Campaign, CampaignState, NewCampaign, Priority, RemovedCampaign};
 
 pub use feeder::{cancel, feed, pause, resume, start};
-pub use plan::{CampaignPlan, plan};
+pub use plan::{CampaignPlan, Extent, plan, predict};
 pub use report::{CampaignReport, Satisfaction, report};
 
 use crate::app::{App, Draft};
@@ -152,6 +154,17 @@ pub fn create(
 fn needs_rows(brief: &Brief) -> Result<bool, ApiError> {
     let template = brief.template()?;
     Ok(!brief.texts.is_empty() || template.slots().iter().any(|slot| !brief.slots.contains_key(*slot)))
+}
+
+/// Removes a campaign, which ends its drawing; with `pictures` also the pictures it drew that nothing else holds on to.
+pub async fn remove(app: &Arc<App>, id: &str, pictures: bool) -> Result<RemovedCampaign, ApiError> {
+    let own = id.to_owned();
+    let state = app.blocking(move |app| Ok(app.store.campaign(&own)?.state)).await?;
+    if !matches!(state, CampaignState::Ready | CampaignState::Cancelled) {
+        cancel(app, id).await?;
+    }
+    let own = id.to_owned();
+    app.blocking(move |app| Ok(app.store.remove_campaign(&own, pictures)?)).await
 }
 
 /// Adds the rows of a CSV file to a campaign, all or none; gives how many. Blocks.

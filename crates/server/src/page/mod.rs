@@ -1,6 +1,8 @@
 //! The studio's page: files that are built in, each with its type, an entity tag and a strict policy. Nothing comes from
 //! elsewhere, nothing is inline, and no script is made from text.
 
+mod shared;
+
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
@@ -12,6 +14,8 @@ use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::error::ApiError;
+
+pub use shared::link_is_over;
 
 /// What the page may load, and from where.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
@@ -53,9 +57,14 @@ pub const FILES: &[PageFile] = files![
     "brand.js",
     "campaign-bakeoff.js",
     "campaign-deliver.js",
+    "campaign-aids.js",
     "campaign-grid.js",
+    "campaign-head.js",
+    "campaign-look.js",
+    "campaign-new.js",
     "campaign-report.js",
     "campaign-review.js",
+    "campaign-share.js",
     "campaign-tests.js",
     "campaigns.js",
     "chart.js",
@@ -68,17 +77,23 @@ pub const FILES: &[PageFile] = files![
     "chosen.js",
     "compare.js",
     "create.js",
+    "csv.js",
     "detail.js",
     "dom.js",
     "inspect.js",
     "library.js",
+    "lines.js",
     "mask.js",
     "noise.js",
+    "pins.js",
     "plan.js",
     "projects.js",
     "quality.js",
     "queue.js",
     "runs.js",
+    "shared.css",
+    "shared.html",
+    "shared.js",
     "sizes.js",
     "state.js",
     "tiles.js",
@@ -106,6 +121,7 @@ pub fn routes() -> Router<Arc<App>> {
             "/studio/{name}",
             get(|Path(name): Path<String>, headers: HeaderMap| std::future::ready(file(&name, &headers))),
         )
+        .merge(shared::routes())
 }
 
 fn file(name: &str, asked: &HeaderMap) -> Response {

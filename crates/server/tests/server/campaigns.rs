@@ -62,11 +62,18 @@ fn a_brief_becomes_drafts_picks_finals_and_a_review() {
     let rows = "id,thing,city,headline\nfox,fox,Köln,Hallo\ncar,car,Paris,Salut\n";
     let dry = json!({ "brief": brief("Spring"), "csv": rows, "dry_run": 1 });
     let dry = server.post("/api/v1/campaigns", &dry).json();
-    assert_eq!((&dry["rows"][0]["prompt"], &dry["total"]), (&json!("a fox in Köln"), &Value::Null));
+    assert_eq!((&dry["rows"][0]["prompt"], &dry["total"]), (&json!("a fox in Köln"), &json!(2)));
+    assert!(dry["rows"].as_array().unwrap().len() == 1 && dry["plan"]["drafts"] == 4, "{dry}");
+    let wrong = json!({ "brief": brief("Spring"), "csv": format!("{rows}cup,cup,,\n"), "dry_run": 1 });
+    let wrong = server.post("/api/v1/campaigns", &wrong).json();
+    assert_eq!((&wrong["errors"][0]["row"], &wrong["errors"][0]["column"]), (&json!(3), &json!("city")), "{wrong}");
+    assert_eq!((&wrong["plan"], &server.get("/api/v1/campaigns").json()["total"]), (&Value::Null, &json!(0)));
     let id = create(&server, brief("Spring"), rows);
     let plan = server.post(&format!("/api/v1/campaigns/{id}/plan"), &json!({})).json();
     assert_eq!((&plan["rows"], &plan["drafts"], &plan["finals"]), (&json!(2), &json!(4), &json!(2)));
     assert!(plan["draft_seconds"].as_f64().unwrap() > 0.0 && plan["fits"] == true, "{plan}");
+    assert_eq!(plan["draft_seconds"], dry["plan"]["draft_seconds"]);
+    assert_eq!((&plan["drafts_left"]["pictures"], &plan["finals_left"]["pictures"]), (&json!(4), &json!(0)));
     assert_eq!(run(&server, &id, "drafts")["pending"], 2);
     let done = wait(&server, &id);
     assert_eq!((&done["state"], &done["pictures"], &done["jobs"]), (&json!("ready"), &json!(4), &json!(2)), "{done}");
@@ -85,6 +92,11 @@ fn a_brief_becomes_drafts_picks_finals_and_a_review() {
     assert_eq!((none.status, &none.json()["error"]["field"]), (400, &json!("stage")));
     let picks = json!({ "candidates": [pick], "by": "anna" });
     assert_eq!(server.post(&path, &picks).json()["picked"], 1);
+    let plan = server.post(&format!("/api/v1/campaigns/{id}/plan"), &json!({})).json();
+    assert_eq!((&plan["drafts_left"]["pictures"], &plan["finals_left"]["pictures"]), (&json!(0), &json!(1)));
+    let found = server.get(&format!("/api/v1/campaigns/{id}/rows?picked=true&drafts=true&search=K%C3%B6ln")).json();
+    assert_eq!((&found["total"], &found["rows"][0]["drafts"][1]["id"]), (&json!(1), &json!(pick)), "{found}");
+    assert_eq!(server.get(&format!("/api/v1/campaigns/{id}/rows?picked=false&search=Salut")).json()["total"], 1);
     assert_eq!(run(&server, &id, "finals")["pending"], 1);
     wait(&server, &id);
     let picked = candidates(&server, &id, "picked=true");
@@ -452,4 +464,73 @@ fn bad_input_is_named_and_changes_nothing() {
         assert!(reply.status == 400 && reply.text().contains(field), "{path}: {}", reply.text());
     }
     assert_eq!(server.get("/api/v1/campaigns").json()["total"], 1);
+}
+
+#[test]
+fn a_deleted_campaign_leaves_its_pictures_if_they_are_wanted() {
+    let _one = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let rows = "thing,city,headline\nfox,Bern,x\ncar,Bern,x\n";
+    let delete = |id: &str, query: &str| server.request("DELETE", &format!("/api/v1/campaigns/{id}{query}"), &[], b"");
+    let drawn = |id: &str| server.get(&format!("/api/v1/assets?batch={id}")).json();
+    let [kept, gone] = ["kept", "gone"].map(|name| {
+        let id = create(&server, brief(name), rows);
+        run(&server, &id, "drafts");
+        wait(&server, &id);
+        id
+    });
+    assert_eq!(delete(&kept, "").json(), json!({ "removed": 0, "kept": 4 }));
+    let favourite = drawn(&gone)["assets"][0]["id"].as_str().unwrap().to_owned();
+    let json = [("content-type", "application/json")];
+    server.request("PATCH", &format!("/api/v1/assets/{favourite}"), &json, br#"{"favourite": true}"#);
+    assert_eq!(delete(&gone, "?pictures=true").json(), json!({ "removed": 3, "kept": 1 }));
+    assert_eq!((&drawn(&kept)["total"], &drawn(&gone)["total"]), (&json!(4), &json!(1)));
+    assert_eq!((delete(&gone, "").status, server.get(&format!("/api/v1/campaigns/{gone}")).status), (404, 404));
+
+    // One that is being drawn ends first; its name is free again.
+    let many: String = (0..60).map(|i| format!("fox,city {i},x\n")).collect();
+    let id = create(&server, brief("gone"), &format!("thing,city,headline\n{many}"));
+    run(&server, &id, "drafts");
+    assert_eq!(delete(&id, "?pictures=true").status, 200);
+    let left = server.get("/api/v1/queue").json();
+    assert_eq!((&left["waiting"], &drawn(&id)["total"]), (&json!([]), &json!(0)), "{left}");
+    create(&server, brief("gone"), rows);
+}
+
+#[test]
+fn a_link_opens_a_page_and_nothing_beside_it() {
+    let _one = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let key = "a-key-of-enough-bytes";
+    let server = Server::start_with(folder.path(), Some(key));
+    let bearer = format!("Bearer {key}");
+    let with_key = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let body = json!({ "brief": brief("Spring"), "csv": "thing,city,headline\nfox,Bern,x\n" }).to_string();
+    let made = server.request("POST", "/api/v1/campaigns", &with_key, body.as_bytes()).json();
+    let links = format!("/api/v1/campaigns/{}/links", made["id"].as_str().unwrap());
+    let link = server.request("POST", &links, &with_key, br#"{"label": "agency"}"#).json();
+    let page = link["page"].as_str().unwrap();
+    let found = server.get(page);
+    assert!(found.status == 200 && found.text().contains("shared.js"), "{}", found.headers);
+    assert!(
+        found.headers.contains("content-security-policy: default-src 'none'; script-src 'self';"),
+        "{}",
+        found.headers
+    );
+    for part in ["shared.js", "style.css", "pins.js", "dom.js"] {
+        assert_eq!(server.get(&format!("{page}{part}")).status, 200, "{part}");
+    }
+    assert_eq!(server.get(page.trim_end_matches('/')).status, 303);
+    for (other, status) in [("main.js", 404), ("index.html", 404), ("../../api/v1/jobs", 404), ("shared.js/x", 404)] {
+        assert_eq!(server.get(&format!("{page}{other}")).status, status, "{other}");
+    }
+    assert_eq!(server.request("POST", page, &[], b"").status, 405);
+    let id = link["link"]["id"].as_str().unwrap();
+    assert_eq!(server.request("DELETE", &format!("{links}/{id}"), &with_key, b"").status, 204);
+    for path in [page.to_owned(), format!("{page}shared.js"), "/shared/x/".into()] {
+        let over = server.get(&path);
+        assert!(over.status == 401 && over.text().contains("opens nothing any more"), "{path}: {}", over.status);
+        assert!(!over.headers.contains("www-authenticate") && !over.headers.contains("unsafe"), "{}", over.headers);
+    }
 }

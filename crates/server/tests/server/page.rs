@@ -42,3 +42,8 @@ fn the_studio_in_a_browser() {
 fn a_page_of_another_origin_gets_nothing() {
     run("origin.py");
 }
+
+#[test]
+fn a_campaign_in_a_browser() {
+    run("campaign.py");
+}

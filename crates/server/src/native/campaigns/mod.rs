@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use campaign::{Brief, money};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Campaign, DEFAULT_PROJECT};
+use store::{Campaign, CampaignProgress, DEFAULT_PROJECT, RemovedCampaign};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -29,6 +29,7 @@ use crate::error::ApiError;
 use crate::extract::{JsonBody, Query};
 
 pub use rows::DryRunView;
+pub use sharing::{LinkView, NewLink, share};
 
 /// Longest name of a person, characters.
 pub(super) const MAX_PERSON: usize = 100;
@@ -37,7 +38,7 @@ pub(super) const MAX_PERSON: usize = 100;
 pub fn described() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
-        .routes(routes!(show))
+        .routes(routes!(show, remove))
         .routes(routes!(rows::list, rows::import))
         .routes(routes!(plan))
         .routes(routes!(report))
@@ -85,15 +86,42 @@ pub struct CampaignView {
     jobs: i64,
     /// Pictures they made.
     pictures: i64,
+    /// Seconds that were predicted for them.
+    planned_seconds: f64,
     /// Seconds they took.
     seconds: f64,
     /// What they cost, a decimal.
     spent: String,
+    /// How far it is.
+    progress: ProgressView,
 }
 
-impl From<Campaign> for CampaignView {
-    fn from(campaign: Campaign) -> Self {
-        Self {
+/// How far a campaign is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CampaignProgress)]
+pub struct ProgressView {
+    /// Rows whose drafts are there.
+    drafted: i64,
+    /// Tasks that failed.
+    failed: i64,
+    /// Drafts that can be picked.
+    candidates: i64,
+    /// How many are picked.
+    picked: i64,
+    /// How many of these have their final.
+    finals: i64,
+    /// How many of these are approved.
+    approved: i64,
+    /// Asset that stands for the campaign.
+    cover: Option<String>,
+}
+
+impl CampaignView {
+    /// A campaign with how far it is. Blocks.
+    fn of(app: &App, campaign: Campaign) -> Result<Self, ApiError> {
+        let CampaignProgress { drafted, failed, candidates, picked, finals, approved, cover } =
+            app.store.campaign_progress(&campaign.id)?;
+        Ok(Self {
             brief: serde_json::from_str(&campaign.brief).unwrap_or_default(),
             id: campaign.id,
             name: campaign.name,
@@ -104,9 +132,16 @@ impl From<Campaign> for CampaignView {
             rows: campaign.rows,
             jobs: campaign.jobs,
             pictures: campaign.pictures,
+            planned_seconds: campaign.planned_seconds,
             seconds: campaign.seconds,
             spent: money(campaign.micros),
-        }
+            progress: ProgressView { drafted, failed, candidates, picked, finals, approved, cover },
+        })
+    }
+
+    /// The same, of an id.
+    async fn now(app: &Arc<App>, id: String) -> Result<Self, ApiError> {
+        app.blocking(move |app| Self::of(app, app.store.campaign(&id)?)).await
     }
 }
 
@@ -123,27 +158,30 @@ pub struct CampaignRequest {
     csv: Option<String>,
     /// Id of a project.
     project: Option<String>,
-    /// Only say what the first rows would become: how many, 1 to 200. Nothing is kept.
+    /// Only say what the first rows would become, and what is wrong with any: how many, 1 to 200. Nothing is kept.
     dry_run: Option<u32>,
 }
 
-/// Make a campaign with its rows, or (with `dry_run`) say what the first rows would become. All of it is kept or nothing.
+/// Make a campaign with its rows, or (with `dry_run`) say what the first rows would become and what all of them would take. All
+/// of it is kept or nothing.
 #[utoipa::path(post, path = "/api/v1/campaigns", tag = "campaigns", request_body = CampaignRequest,
     responses((status = 200, body = DryRunView, description = "a dry run"), (status = 201, body = CampaignView), (status = 400)))]
 pub async fn create(
     State(app): State<Arc<App>>,
     JsonBody(request): JsonBody<CampaignRequest>,
 ) -> Result<Response, ApiError> {
-    let first = request.dry_run.map(|first| ApiError::in_range("dry_run", first, 1..=rows::MAX_FIRST)).transpose()?;
+    let project = request.project.unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
+    if let Some(first) = request.dry_run {
+        let first = ApiError::in_range("dry_run", first, 1..=rows::MAX_FIRST)?;
+        return Ok(
+            Json(rows::dry_run_and_plan(&app, request.brief, request.csv, &project, first).await?).into_response()
+        );
+    }
     app.blocking(move |app| {
         let mut csv = request.csv.as_deref().map(str::as_bytes);
         let csv = csv.as_mut().map(|csv| csv as &mut dyn std::io::Read);
-        if let Some(first) = first {
-            return Ok(Json(rows::dry_run(&request.brief, csv, first)?).into_response());
-        }
-        let project = request.project.as_deref().unwrap_or(DEFAULT_PROJECT);
-        let campaign = crate::campaigns::create(app, request.brief, project, csv)?;
-        Ok((StatusCode::CREATED, Json(CampaignView::from(campaign))).into_response())
+        let campaign = crate::campaigns::create(app, request.brief, &project, csv)?;
+        Ok((StatusCode::CREATED, Json(CampaignView::of(app, campaign)?)).into_response())
     })
     .await
 }
@@ -175,7 +213,9 @@ pub async fn list(State(app): State<Arc<App>>, Query(query): Query<ListQuery>) -
     let limit = page(query.limit)?;
     app.blocking(move |app| {
         let (campaigns, total) = app.store.campaigns(query.offset, limit)?;
-        Ok(Json(CampaignPage { campaigns: campaigns.into_iter().map(Into::into).collect(), total }))
+        let campaigns =
+            campaigns.into_iter().map(|campaign| CampaignView::of(app, campaign)).collect::<Result<_, _>>()?;
+        Ok(Json(CampaignPage { campaigns, total }))
     })
     .await
 }
@@ -184,7 +224,40 @@ pub async fn list(State(app): State<Arc<App>>, Query(query): Query<ListQuery>) -
 #[utoipa::path(get, path = "/api/v1/campaigns/{id}", tag = "campaigns", params(("id" = String, Path)),
     responses((status = 200, body = CampaignView), (status = 404)))]
 pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<CampaignView>, ApiError> {
-    app.blocking(move |app| Ok(Json(app.store.campaign(&id)?.into()))).await
+    Ok(Json(CampaignView::now(&app, id).await?))
+}
+
+/// What happens to the pictures.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RemoveQuery {
+    /// `true` also removes the pictures that its jobs drew; `false` (default) leaves them in the library.
+    pictures: bool,
+}
+
+/// What became of the pictures of a campaign that was removed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RemovedCampaign)]
+pub struct RemovedView {
+    /// Pictures that were removed with it.
+    removed: i64,
+    /// Pictures of it that stay.
+    kept: i64,
+}
+
+/// Remove a campaign with its rows, picks, review, share links, votes and answers; what is drawn of it ends. Its jobs stay in the
+/// books. With `pictures`, those pictures stay that are favourites, rated or tagged, that others were developed from, or that
+/// another campaign uses.
+#[utoipa::path(delete, path = "/api/v1/campaigns/{id}", tag = "campaigns", params(("id" = String, Path), RemoveQuery),
+    responses((status = 200, body = RemovedView), (status = 404), (status = 409)))]
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(query): Query<RemoveQuery>,
+) -> Result<Json<RemovedView>, ApiError> {
+    let RemovedCampaign { removed, kept } = crate::campaigns::remove(&app, &id, query.pictures).await?;
+    Ok(Json(RemovedView { removed, kept }))
 }
 
 /// Predict a campaign: pictures, seconds and money. Draws nothing.
@@ -207,7 +280,7 @@ pub(super) type Person = Extension<Owner>;
 /// The name of whoever does something: as they say, or else the name of their key. Blocks.
 pub(super) fn person(app: &App, owner: &Owner, by: Option<&str>) -> Result<String, ApiError> {
     if let Some(by) = by {
-        return words("by", by, 1..=MAX_PERSON);
+        return person_name("by", by);
     }
     let keys = app.store.keys()?;
     Ok(keys.into_iter().find(|key| key.id == owner.0).map_or_else(|| owner.0.clone(), |key| key.name))
@@ -223,8 +296,13 @@ pub fn words(field: &str, text: &str, range: std::ops::RangeInclusive<usize>) ->
     Err(ApiError::field(field, message))
 }
 
+/// The name of somebody.
+pub fn person_name(field: &str, name: &str) -> Result<String, ApiError> {
+    words(field, name, 1..=MAX_PERSON)
+}
+
 /// A longer text; line breaks are allowed.
-fn prose(field: &str, text: &str, least: usize) -> Result<String, ApiError> {
+pub fn prose(field: &str, text: &str, least: usize) -> Result<String, ApiError> {
     let text = text.trim();
     let is_good = text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
     if (least..=store::MAX_NOTE_BYTES).contains(&text.len()) && is_good {

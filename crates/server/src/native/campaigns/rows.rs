@@ -1,7 +1,7 @@
 //! Rows of a campaign. A file is read while it arrives and never kept as a whole; it is sent as it is, with the type `text/csv`,
 //! which no form of another page can send without asking first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +11,18 @@ use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use campaign::Brief;
+use campaign::{Brief, ReviewState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::TaskState;
+use store::{RowFilter, TaskState};
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use utoipa::{IntoParams, ToSchema};
 
+use super::candidates::CandidateView;
 use super::page;
 use crate::app::App;
-use crate::campaigns::{Work, add_rows};
+use crate::campaigns::{CampaignPlan, Extent, Work, add_rows, predict};
 use crate::error::ApiError;
 use crate::extract::Query;
 
@@ -40,8 +41,10 @@ pub struct DryRunView {
     /// What is wrong with the rows that were read: `row` (from 1), `line`, `column`, `message`.
     #[schema(value_type = Vec<Object>)]
     errors: Vec<campaign::RowError>,
-    /// How many assets there are in all, if the file has no more rows than were read.
+    /// How many assets there are in all, if every row was read.
     total: Option<u64>,
+    /// What all of them would take; absent unless every row was read and is right.
+    plan: Option<CampaignPlan>,
 }
 
 /// An asset to be drawn.
@@ -62,21 +65,57 @@ pub struct RowView {
     candidates: i64,
     /// How many of them are picked.
     picked: i64,
+    /// Its drafts, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drafts: Option<Vec<CandidateView>>,
+}
+
+/// What the first rows would become, and what all of them would take.
+pub async fn dry_run_and_plan(
+    app: &Arc<App>,
+    brief: Brief,
+    csv: Option<String>,
+    project: &str,
+    first: u32,
+) -> Result<DryRunView, ApiError> {
+    let project = project.to_owned();
+    let (mut view, work, extent) = app
+        .blocking(move |app| {
+            let mut csv = csv.as_deref().map(str::as_bytes);
+            let csv = csv.as_mut().map(|csv| csv as &mut dyn Read);
+            let found = campaign::dry_run(&brief, csv, campaign::MAX_ROWS as usize)?;
+            let work = Work::new(brief, "", &project)?;
+            work.check(app)?;
+            let extent = Extent::of_rows(&found.rows);
+            Ok((DryRunView::of(found, first as usize), work, extent))
+        })
+        .await?;
+    if view.total.is_some() && view.errors.is_empty() {
+        view.plan = Some(predict(app, &work, &extent).await?);
+    }
+    Ok(view)
+}
+
+impl DryRunView {
+    fn of(found: campaign::DryRun, first: usize) -> Self {
+        let campaign::DryRun { rows, errors, total } = found;
+        let view = |campaign::Row { key, values, prompt }| RowView {
+            key,
+            values: text_values(values),
+            prompt,
+            state: None,
+            error: None,
+            candidates: 0,
+            picked: 0,
+            drafts: None,
+        };
+        Self { rows: rows.into_iter().take(first).map(view).collect(), errors, total, plan: None }
+    }
 }
 
 /// What the first rows would become. Blocks.
-pub fn dry_run(brief: &Brief, csv: Option<&mut dyn Read>, first: u32) -> Result<DryRunView, ApiError> {
-    let campaign::DryRun { rows, errors, total } = campaign::dry_run(brief, csv, first as usize)?;
-    let view = |campaign::Row { key, values, prompt }| RowView {
-        key,
-        values: text_values(values),
-        prompt,
-        state: None,
-        error: None,
-        candidates: 0,
-        picked: 0,
-    };
-    Ok(DryRunView { rows: rows.into_iter().map(view).collect(), errors, total })
+fn dry_run(brief: &Brief, csv: Option<&mut dyn Read>, first: u32) -> Result<DryRunView, ApiError> {
+    Ok(DryRunView::of(campaign::dry_run(brief, csv, first as usize)?, first as usize))
 }
 
 fn text_values(values: BTreeMap<String, String>) -> Value {
@@ -91,6 +130,15 @@ pub struct RowQuery {
     /// Only those whose drafts are `pending`, `queued`, `done`, `failed` or `cancelled`.
     #[param(value_type = Option<String>)]
     state: Option<TaskState>,
+    /// What stands in their name, their prompt or one of their values.
+    search: Option<String>,
+    /// Only those with a pick (`true`), or only the others.
+    picked: Option<bool>,
+    /// Only those with a pick that is there in the review.
+    #[param(value_type = Option<String>)]
+    review: Option<ReviewState>,
+    /// Whether to list their drafts as well.
+    drafts: bool,
     /// Rows to leave out from the beginning.
     offset: u32,
     /// Most rows, 1 to 200; default 50.
@@ -115,9 +163,20 @@ pub async fn list(
     Query(query): Query<RowQuery>,
 ) -> Result<Json<RowPage>, ApiError> {
     let limit = page(query.limit)?;
+    let RowQuery { state, ref search, picked, review, .. } = query;
+    let search = search.clone().filter(|text| !text.is_empty());
+    let filter = RowFilter { state, search, picked, review };
     app.blocking(move |app| {
-        let (rows, total) = app.store.campaign_rows(&id, query.state, query.offset, limit)?;
+        let (rows, total) = app.store.campaign_rows(&id, &filter, query.offset, limit)?;
+        let mut drafts: HashMap<String, Vec<CandidateView>> = HashMap::new();
+        if query.drafts {
+            let keys: Vec<String> = rows.iter().map(|row| row.key.clone()).collect();
+            for candidate in app.store.candidates_of_rows(&id, &keys)? {
+                drafts.entry(candidate.row.clone()).or_default().push(candidate.into());
+            }
+        }
         let view = |row: store::CampaignRow| RowView {
+            drafts: query.drafts.then(|| drafts.remove(&row.key).unwrap_or_default()),
             key: row.key,
             values: serde_json::from_str(&row.slots).unwrap_or_default(),
             prompt: row.prompt,

@@ -43,8 +43,7 @@ pub async fn run(
     JsonBody(request): JsonBody<RunRequest>,
 ) -> Result<(StatusCode, Json<RunView>), ApiError> {
     let pending = campaigns::start(&app, &id, request.stage).await?;
-    let campaign = app.blocking(move |app| Ok(app.store.campaign(&id)?)).await?.into();
-    Ok((StatusCode::ACCEPTED, Json(RunView { pending, campaign })))
+    Ok((StatusCode::ACCEPTED, Json(RunView { pending, campaign: CampaignView::now(&app, id).await? })))
 }
 
 /// Stop drawing for a while: the running job is drawn to its end, waiting ones are taken back. One that does not run stays
@@ -52,19 +51,22 @@ pub async fn run(
 #[utoipa::path(post, path = "/api/v1/campaigns/{id}/pause", tag = "campaigns", params(("id" = String, Path)),
     responses((status = 200, body = CampaignView), (status = 404), (status = 409)))]
 pub async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<CampaignView>, ApiError> {
-    Ok(Json(campaigns::pause(&app, &id).await?.into()))
+    campaigns::pause(&app, &id).await?;
+    Ok(Json(CampaignView::now(&app, id).await?))
 }
 
 /// Go on with a campaign that paused or stopped.
 #[utoipa::path(post, path = "/api/v1/campaigns/{id}/resume", tag = "campaigns", params(("id" = String, Path)),
     responses((status = 200, body = CampaignView), (status = 404), (status = 409)))]
 pub async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<CampaignView>, ApiError> {
-    Ok(Json(campaigns::resume(&app, &id).await?.into()))
+    campaigns::resume(&app, &id).await?;
+    Ok(Json(CampaignView::now(&app, id).await?))
 }
 
 /// End the drawing, also of the running job. What is drawn stays; `run` begins again.
 #[utoipa::path(post, path = "/api/v1/campaigns/{id}/cancel", tag = "campaigns", params(("id" = String, Path)),
     responses((status = 200, body = CampaignView), (status = 404), (status = 409)))]
 pub async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<CampaignView>, ApiError> {
-    Ok(Json(campaigns::cancel(&app, &id).await?.into()))
+    campaigns::cancel(&app, &id).await?;
+    Ok(Json(CampaignView::now(&app, id).await?))
 }

@@ -12,7 +12,7 @@ use store::{Candidate, CandidateFilter, NewComment};
 use utoipa::{IntoParams, ToSchema};
 
 use super::review::{CommentRequest, CommentView};
-use super::{MAX_PERSON, page, prose, words};
+use super::{page, person_name, prose};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::{JsonBody, Query};
@@ -45,6 +45,10 @@ pub struct SharedCandidate {
     is_final: bool,
     /// Comments on it.
     comments: i64,
+    /// Pixels across; 0 if the picture was removed.
+    width: u32,
+    /// Pixels down.
+    height: u32,
 }
 
 /// A page of picks.
@@ -107,16 +111,18 @@ pub async fn candidates(
     let limit = page(query.limit)?;
     app.blocking(move |app| {
         let (candidates, total) = app.store.candidates(&link.campaign, &picked(), query.offset, limit)?;
-        let view = |candidate: Candidate| SharedCandidate {
-            id: candidate.id,
-            row: candidate.row,
-            state: candidate.state.name().into(),
-            is_final: candidate.final_asset.is_some(),
-            comments: candidate.comments,
-        };
-        Ok(Json(SharedPage { candidates: candidates.into_iter().map(view).collect(), total }))
+        let candidates = candidates.into_iter().map(|candidate| view(app, candidate)).collect::<Result<_, _>>()?;
+        Ok(Json(SharedPage { candidates, total }))
     })
     .await
+}
+
+fn view(app: &App, candidate: Candidate) -> Result<SharedCandidate, ApiError> {
+    let is_final = candidate.final_asset.is_some();
+    let asset = candidate.final_asset.or(candidate.asset).map(|id| app.store.asset(&id)).transpose()?;
+    let (width, height) = asset.map_or((0, 0), |asset| (asset.width, asset.height));
+    let (id, row, state) = (candidate.id, candidate.row, candidate.state.name().to_owned());
+    Ok(SharedCandidate { id, row, state, is_final, comments: candidate.comments, width, height })
 }
 
 /// How a picture is wanted.
@@ -186,7 +192,7 @@ pub async fn comment(
     app.blocking(move |app| {
         let candidate = find(app, &shared, &id)?;
         let author = match &request.by {
-            Some(by) => words("by", by, 1..=MAX_PERSON)?,
+            Some(by) => person_name("by", by)?,
             None => shared.0.label.clone(),
         };
         let (text, link) = (prose("text", &request.text, 1)?, Some(shared.0.id.clone()));

@@ -13,7 +13,7 @@ use super::words;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::JsonBody;
-use crate::security::{SHARED, key_digest, new_token};
+use crate::security::{SHARED, SHARED_PAGE, key_digest, new_token};
 
 /// Days of a link when nothing else is said, and at most.
 const DAYS: u32 = 14;
@@ -24,15 +24,15 @@ const DAY_MS: i64 = 86_400_000;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LinkView {
     /// Id.
-    id: String,
+    pub id: String,
     /// For whom it is.
-    label: String,
+    pub label: String,
     /// When it was made.
-    created_ms: i64,
+    pub created_ms: i64,
     /// When it ends.
-    expires_ms: i64,
+    pub expires_ms: i64,
     /// When somebody ended it.
-    revoked_ms: Option<i64>,
+    pub revoked_ms: Option<i64>,
 }
 
 impl From<ShareLink> for LinkView {
@@ -56,11 +56,13 @@ pub struct LinkRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NewLink {
     /// The link.
-    link: LinkView,
+    pub link: LinkView,
     /// Its token, told this once.
-    token: String,
+    pub token: String,
     /// What it opens: this path and those below it.
-    path: String,
+    pub path: String,
+    /// The page it opens in a browser.
+    pub page: String,
 }
 
 /// List the links of a campaign.
@@ -78,15 +80,17 @@ pub async fn create(
     Path(id): Path<String>,
     JsonBody(request): JsonBody<LinkRequest>,
 ) -> Result<(StatusCode, Json<NewLink>), ApiError> {
-    let days = ApiError::in_range("days", request.days.unwrap_or(DAYS), 1..=MAX_DAYS)?;
-    let label = words("label", &request.label, 1..=100)?;
-    app.blocking(move |app| {
-        let token = new_token();
-        let expires_ms = store::now_ms() + i64::from(days) * DAY_MS;
-        let link = app.store.add_share_link(&id, key_digest(&token), &label, expires_ms)?.into();
-        Ok((StatusCode::CREATED, Json(NewLink { link, path: format!("{SHARED}{token}"), token })))
-    })
-    .await
+    app.blocking(move |app| Ok((StatusCode::CREATED, Json(share(app, &id, &request.label, request.days)?)))).await
+}
+
+/// Makes a link. Blocks.
+pub fn share(app: &App, campaign: &str, label: &str, days: Option<u32>) -> Result<NewLink, ApiError> {
+    let days = ApiError::in_range("days", days.unwrap_or(DAYS), 1..=MAX_DAYS)?;
+    let label = words("label", label, 1..=100)?;
+    let token = new_token();
+    let expires_ms = store::now_ms() + i64::from(days) * DAY_MS;
+    let link = app.store.add_share_link(campaign, key_digest(&token), &label, expires_ms)?.into();
+    Ok(NewLink { link, path: format!("{SHARED}{token}"), page: format!("{SHARED_PAGE}{token}/"), token })
 }
 
 /// End a link at once.
