@@ -190,13 +190,15 @@ function grid(campaign, place, signal) {
       on: { focus: () => moveTo(i, column), click: () => look(candidate), keydown: (event) => keys(event, candidate, i, column) },
     },
       asset ? h("img", { src: source(asset, thumb), alt: "", decoding: "async" }) : h("span", { className: "state" }, "removed"), space,
-      h("button", { type: "button", className: "pick-mark", tabIndex: -1, aria: { label: candidate.picked ? `Take the pick of ${label} back` : `Pick ${label}` }, on: { click: (event) => { event.stopPropagation(); toggleOne(candidate); } } }, candidate.picked ? "✓" : ""),
-      candidate.final ? h("span", { className: "badge", title: "Its final is drawn" }, "final") : null,
-      twins > 1 ? h("span", { className: "badge twins", title: `${twins} look alike` }, `×${twins}`) : null,
-      named ? h("span", { className: "badge name" }, candidate.row) : null);
+      h("button", { type: "button", className: "pick-mark", tabIndex: -1, aria: { label: candidate.picked ? `Take the pick of ${label} back` : `Pick ${label}` }, on: { click: (event) => { event.stopPropagation(); toggleOne(candidate); } } }),
+      candidate.final ? badge("final", "Its final is drawn") : null,
+      twins > 1 ? badge(`×${twins}`, `${twins} look alike`, "twins") : null, named ? badge(candidate.row, "", "name") : null);
     element.candidate = candidate;
     return element;
   }
+
+  /** A mark on a draft; its label says the same in words. */
+  const badge = (text, title, kind = "") => h("span", { className: `badge ${kind}`, title, data: { text }, aria: { hidden: "true" } });
 
   // Keys: one cell takes part in the order of the focus, arrows go from there.
   function moveTo(i, column) {

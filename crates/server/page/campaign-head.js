@@ -23,7 +23,7 @@ export const stateTag = ({ state, progress }) => {
 export function untilDeadline(day) {
   if (!day) return null;
   const left = Math.ceil((new Date(`${day}T23:59:59`) - Date.now()) / DAY) - 1;
-  const words = left < 0 ? `${count(-left, "day")} late` : left === 0 ? "due today" : `due in ${count(left, "day")}`;
+  const words = left < 0 ? `${count(-left, "day")} late` : left === 0 ? "due today" : left <= 60 ? `due in ${count(left, "day")}` : `due ${new Date(`${day}T12:00:00`).toLocaleDateString(undefined, { dateStyle: "medium" })}`;
   return h("span", { className: left < 0 ? "hint warn" : "hint", title: day }, words);
 }
 

@@ -85,7 +85,9 @@ export function pinned({ src, alt, ratio, comments, send }) {
     } catch (refused) {
       showError(form, refused);
     } finally {
+      // What is disabled loses the focus, and keys with it.
       add.disabled = false;
+      add.focus();
     }
   });
   show();

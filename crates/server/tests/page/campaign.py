@@ -168,7 +168,7 @@ def picks(page):
 def aids(page):
     """What can be measured groups and hides; where the server measures nothing, the page says so and goes on."""
     page.refusals = 1
-    page.check("#grid-different")
+    page.click("#grid-different")
     until(page, "document.getElementById('grid-fold').disabled || document.querySelectorAll('.line.flat').length > 0")
     if page.is_disabled("#grid-fold"):
         page.click(".toast button[aria-label=Close]")
@@ -299,7 +299,8 @@ def share(page):
         visitor.locator(".shared-open").first.click()
         visitor.wait_for_selector("#look[open] .pin-board img")
         visitor.fill("#shared-by", "mia")
-        visitor.click("#look .pin-board > img", position={"x": 30, "y": 30})
+        # Each to a place of their own: pins lie above the picture.
+        visitor.click("#look .pin-board > img", position={"x": 40 + 70 * list(page.visitors).index(name), "y": 40})
         visitor.fill("#comment-text", f"lovely in {name}")
         visitor.click("#look .comment-form button[type=submit]")
         visitor.wait_for_selector(f"#look .said:has-text('lovely in {name}')")
@@ -307,7 +308,7 @@ def share(page):
         visitor.refusals = 1
         page.visitor = visitor
     page.click(".links >> text=Revoke")
-    page.click("#ask >> text=Revoke")
+    page.click("#ask .danger")
     page.wait_for_selector(".links .ended")
     page.visitor.keyboard.press("ArrowRight")
     page.visitor.wait_for_selector("#shared .empty >> text=This link opens nothing any more")
@@ -375,13 +376,14 @@ def many(page):
     page.wait_for_selector(f".line-head >> text=r{MANY - 1:04}")
     there = page.locator(".line").count()
     check(there < 60, f"{there} of {MANY} rows are on the page at once")
-    page.campaign, kept = made["id"], page.campaign
+    page.campaign, own = made["id"], page.campaign
     deleted(page)
-    page.campaign = kept
+    page.campaign = own
 
 
 def deleted(page):
     """After a question, and with what happens to the pictures."""
+    page.refusals = 1
     pictures = campaign(page)["pictures"]
     page.goto(f"{URL}/#campaigns/{page.campaign}/grid")
     page.evaluate("scrollTo(0, 0)")
@@ -390,7 +392,7 @@ def deleted(page):
     if pictures:
         look(page, "campaign-delete")
         page.check("#ask-pictures")
-    page.click("#ask >> text=Delete >> nth=-1")
+    page.click("#ask .danger")
     page.wait_for_selector("#campaigns:not(:has(.campaign-head))")
     gone = page.evaluate("async (id) => (await fetch(`/api/v1/campaigns/${id}`)).status", page.campaign)
     check(gone == 404, f"a deleted campaign answers with {gone}")
@@ -398,7 +400,7 @@ def deleted(page):
     check(left == 0, f"{left} pictures are left")
 
 
-STEPS = (nothing_yet, brief, drafts, picks, aids, finals, review, approve, share, pulse, listed, other_lights, many)
+STEPS = (nothing_yet, brief, drafts, picks, aids, finals, review, approve, share, pulse, listed, other_lights, many, deleted)
 
 
 def main():
@@ -412,8 +414,6 @@ def main():
             "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
         }
         run(page, STEPS)
-        page.refusals = 1
-        run(page, (deleted,))
         shifts(page, "light")
         browser.close()
     conclude()
