@@ -43,9 +43,9 @@ export function stageButton(campaign, stage, signal) {
   const button = h("button", { type: "button", className: "run-stage", data: { stage }, on: { click: () => draw(campaign.id, stage) } }, label, note);
   const paint = ({ campaign: now, plan }) => {
     const left = plan?.[`${stage}_left`];
-    button.hidden = now.state === "running" || (stage === "finals" && !now.progress.picked);
-    button.disabled = !left || left.pictures === 0;
-    label.textContent = left?.pictures === 0 ? (stage === "drafts" ? "All drafts are there" : "All finals are there") : `Draw ${left ? count(left.pictures, stage.slice(0, -1)) : stage}`;
+    button.hidden = now.state === "running" || left?.pictures === 0 || (stage === "finals" && !now.progress.picked);
+    button.disabled = !left;
+    label.textContent = `Draw ${left ? count(left.pictures, stage.slice(0, -1)) : stage}`;
     note.textContent = left?.pictures ? takes(left, plan.currency) : "";
     button.classList.toggle("primary", Boolean(left?.pictures) && (stage === "finals" || !plan?.finals_left.pictures));
   };

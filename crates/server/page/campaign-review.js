@@ -1,7 +1,7 @@
 // What is picked on its way to approval: states, comments on a place, locks, who did what and when; how satisfied people are.
 
 import { get, post, put } from "./api.js";
-import { empty, fill, h, showError, toast } from "./dom.js";
+import { empty, fill, h, s, showError, toast } from "./dom.js";
 import { lookAgain } from "./campaign-head.js";
 import { source } from "./campaign-look.js";
 import { shareCard } from "./campaign-share.js";
@@ -189,10 +189,15 @@ function ratioOf(campaign) {
   return width && height ? width / height : 1;
 }
 
+/** A face, 1 (sad) to 5. */
+const face = (score) => s("svg", { viewBox: "0 0 32 32", "aria-hidden": "true" },
+  s("circle", { cx: 16, cy: 16, r: 13 }), s("circle", { cx: 11.5, cy: 13, r: 1.2, class: "eye" }), s("circle", { cx: 20.5, cy: 13, r: 1.2, class: "eye" }),
+  s("path", { d: `M10.5 ${21 - (score - 3) * 0.9} Q16 ${21 + (score - 3) * 2.6} 21.5 ${21 - (score - 3) * 0.9}` }));
+
 /** How satisfied somebody is, in two taps: a face, and why. */
 function pulseCard(campaign) {
   const card = h("section", { className: "card pulse-card" });
-  const faces = [["1", "☹", "Not at all"], ["2", "🙁", "Not much"], ["3", "😐", "So so"], ["4", "🙂", "Quite"], ["5", "😀", "Very"]];
+  const scores = [[1, "Not at all"], [2, "Not much"], [3, "So so"], [4, "Quite"], [5, "Very"]];
   const send = async (score, reason) => {
     try {
       await post(`campaigns/${campaign.id}/pulses`, { score, reason, by: who() });
@@ -210,7 +215,7 @@ function pulseCard(campaign) {
   };
   function ask() {
     card.replaceChildren(h("h3", {}, "Are you satisfied with this campaign?"),
-      h("div", { className: "buttons faces" }, ...faces.map(([score, face, words]) => h("button", { type: "button", title: words, aria: { label: words }, data: { score }, on: { click: () => why(Number(score)) } }, face))));
+      h("div", { className: "buttons faces" }, ...scores.map(([score, words]) => h("button", { type: "button", title: words, aria: { label: words }, data: { score }, on: { click: () => why(score) } }, face(score)))));
   }
   ask();
   return card;
