@@ -19,6 +19,8 @@ const UNREST: f32 = 16.0;
 const FAR_COLOUR: f64 = 0.25;
 /// Saliency from which a field belongs to the subject.
 const SUBJECT: f32 = 0.5;
+/// Distance from a named point within which things belong to it, in shares of the picture's sides.
+const REACH: f64 = 0.15;
 /// Distance from the subject, in shares of the shorter side, from which it no longer disturbs words.
 const CLEAR: f32 = 0.12;
 
@@ -79,6 +81,27 @@ impl Look {
         let quiet = calm.iter().zip(&near).map(|(calm, near)| calm * (1.0 - 0.8 * near)).collect();
         let map = |values| Map { width, height, values };
         Self { size: (picture.width(), picture.height()), saliency: map(saliency), quiet: map(quiet), focus }
+    }
+
+    /// Pixels of the picture, across and down.
+    pub fn size(&self) -> (u32, u32) {
+        self.size
+    }
+
+    /// The same with the subject where somebody says it is: `x` and `y` in shares of the picture, 0..=1. Crops keep what is
+    /// around that point.
+    pub fn with_focus(mut self, x: f64, y: f64) -> Self {
+        let (x, y) = (x.clamp(0.0, 1.0), y.clamp(0.0, 1.0));
+        let edge = |at: f64, by: f64| (at + by).clamp(0.0, 1.0);
+        let bounds = [edge(x, -REACH), edge(y, -REACH), edge(x, REACH), edge(y, REACH)];
+        self.focus = Focus { x, y, bounds };
+        let (width, height) = (self.saliency.width, self.saliency.height);
+        for (at, value) in self.saliency.values.iter_mut().enumerate() {
+            let off = |at: usize, of: usize, focus: f64| ((at as f64 + 0.5) / of as f64 - focus) / REACH;
+            let (dx, dy) = (off(at % width, width, x), off(at / width, height, y));
+            *value = (-(dx * dx + dy * dy) / 2.0).exp() as f32;
+        }
+        self
     }
 
     /// How much each field draws the eye.

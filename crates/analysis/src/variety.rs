@@ -10,7 +10,7 @@ const SIDE: usize = 8;
 const HASH_WEIGHT: f64 = 0.25;
 
 /// What is compared of a picture: the OKLab colours of 8 × 8 fields (seen over white) and the perceptual hash.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Feature {
     colours: Vec<[f64; 3]>,
     hash: u64,
@@ -33,6 +33,11 @@ impl Feature {
             }
         }
         Self { colours, hash: crate::dhash(width, height, picture.pixels()) }
+    }
+
+    /// The perceptual hash.
+    pub fn hash(&self) -> u64 {
+        self.hash
     }
 
     /// Root mean square difference of the fields in OKLab, plus 0.25 × the share of differing bits of the hash. A metric:

@@ -501,12 +501,37 @@ pub enum CampaignCommand {
         #[command(flatten)]
         studio: StudioArgs,
     },
-    /// Write the finals of what is picked into a folder: PNG files with their recipes, and manifest.csv.
+    /// Write the finals of what is picked into a folder: PNG files with their recipes, and manifest.csv. With channels, a kit or a
+    /// template: the files of every channel, a folder each, with a contact sheet.
     Export {
         /// The campaign.
         name: String,
         /// The folder.
         folder: PathBuf,
+        /// Ids of channels, such as meta.story,email.hero.wide [default with --kit, --template or --zip: those of the brief].
+        #[arg(long, value_name = "ID", value_delimiter = ',')]
+        channels: Vec<String>,
+        /// Brand kit: the name of a kept one, or a TOML file with its fonts and logos beside it [default: that of the brief].
+        #[arg(long, value_name = "NAME|FILE.toml")]
+        kit: Option<String>,
+        /// Template of all channels: a name, `words` or `crop`; or CHANNEL=NAME for one of them.
+        #[arg(long, value_name = "[CHANNEL=]NAME", value_delimiter = ',')]
+        template: Vec<String>,
+        /// Words for every pick, as SLOT=TEXT; the texts of its row come first.
+        #[arg(long, value_name = "SLOT=TEXT")]
+        text: Vec<String>,
+        /// Pattern of file names, such as {campaign}_{asset}_{channel}.{ext}.
+        #[arg(long, value_name = "PATTERN")]
+        names: Option<String>,
+        /// Only what is approved.
+        #[arg(long)]
+        approved: bool,
+        /// Picks without a final go out as drafts.
+        #[arg(long)]
+        drafts: bool,
+        /// Write one ZIP instead of folders.
+        #[arg(long)]
+        zip: bool,
         /// Where campaigns are kept, and how to run.
         #[command(flatten)]
         studio: StudioArgs,

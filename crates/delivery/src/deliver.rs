@@ -12,6 +12,20 @@ use crate::sheet::Thumbnail;
 /// Makes a picture larger: the picture, and the size it is needed in.
 pub type Enlarge<'a> = dyn Fn(&Picture, u32, u32) -> Result<Picture, ResizeError> + 'a;
 
+/// What composes a picture for a channel.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Composition {
+    /// The channel's own template, or a crop where it has none.
+    #[default]
+    Channel,
+    /// The channel's own template, or the one that [`overlay_for`] chooses.
+    Words,
+    /// A crop, whatever the channel's template is.
+    Crop,
+    /// This template.
+    Template(&'static Template),
+}
+
 /// What is delivered.
 #[derive(Debug, Clone)]
 pub struct Item<'a> {
@@ -23,10 +37,12 @@ pub struct Item<'a> {
     pub picture: &'a Picture,
     /// Words for composed channels, by slot.
     pub texts: Texts,
-    /// Whether words are put on cropped channels, too, by the template that [`overlay_for`] chooses.
-    pub words_on_picture: bool,
+    /// What composes it.
+    pub composition: Composition,
     /// The side on which words will stand, for crops without a template.
     pub side: Side,
+    /// Where the subject is, in shares of the picture from the left and from the top; found by itself when absent.
+    pub focus: Option<(f64, f64)>,
     /// The seed it was made with.
     pub seed: Option<u64>,
     /// Id of the recipe it was made with.
@@ -45,14 +61,30 @@ impl<'a> Item<'a> {
             asset,
             picture,
             texts: Texts::new(),
-            words_on_picture: false,
+            composition: Composition::Channel,
             side: Side::Any,
+            focus: None,
             seed: None,
             recipe: None,
             metadata: Vec::new(),
             prefer: Vec::new(),
         }
     }
+}
+
+/// A picture for a channel, before it is a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drawn {
+    /// Its pixels, in the channel's size.
+    pub picture: Picture,
+    /// What was cut from the pick, in its pixels; none where a template did it.
+    pub crop: Option<Rect>,
+    /// The template that composed it.
+    pub template: Option<&'static str>,
+    /// What is to be known about it.
+    pub findings: Vec<Finding>,
+    /// Where the template's layers ended up, in pixels.
+    pub placed: Vec<(String, Rect)>,
 }
 
 /// A file for a channel.
@@ -84,6 +116,8 @@ pub struct Delivered {
     pub seed: Option<u64>,
     /// Id of the recipe it was made with.
     pub recipe: Option<String>,
+    /// Name of the brand kit.
+    pub brand: String,
     /// Version of the brand kit.
     pub brand_version: u32,
     /// What is to be known about it.
@@ -138,36 +172,81 @@ pub fn deliver(item: &Item, channel: &Channel, brand: &Brand, enlarge: &Enlarge)
     made(item, channel, brand, enlarge).map_err(|source| DeliveryError { channel: channel.id.clone(), source })
 }
 
-fn made(item: &Item, channel: &Channel, brand: &Brand, enlarge: &Enlarge) -> Result<Delivered, DeliveryFault> {
+/// Draws the picture for a channel without making a file of it. `enlarge` as of [`deliver`].
+pub fn draw(item: &Item, channel: &Channel, brand: &Brand, enlarge: &Enlarge) -> Result<Drawn, DeliveryError> {
+    drawn(item, channel, brand, enlarge).map_err(|source| DeliveryError { channel: channel.id.clone(), source })
+}
+
+/// The template by which a channel is composed; none for a crop.
+pub fn template_for(composition: Composition, channel: &Channel) -> Result<Option<&'static Template>, DeliveryError> {
+    let named = |name: &String| {
+        let source = DeliveryFault::Template(name.clone());
+        Template::built_in(name).ok_or(DeliveryError { channel: channel.id.clone(), source })
+    };
+    Ok(match (composition, &channel.template) {
+        (Composition::Template(template), _) => Some(template),
+        (Composition::Crop, _) | (Composition::Channel, None) => None,
+        (Composition::Channel | Composition::Words, Some(name)) => Some(named(name)?),
+        (Composition::Words, None) => overlay_for(channel.width, channel.height),
+    })
+}
+
+fn drawn(item: &Item, channel: &Channel, brand: &Brand, enlarge: &Enlarge) -> Result<Drawn, DeliveryFault> {
     let (width, height) = (channel.width, channel.height);
-    let named = |name: &String| Template::built_in(name).ok_or_else(|| DeliveryFault::Template(name.clone()));
-    let template = match &channel.template {
-        Some(name) => Some(named(name)?),
-        None if item.words_on_picture => overlay_for(width, height),
-        None => None,
+    let template = template_for(item.composition, channel).map_err(|error| error.source)?;
+    let look = || {
+        let look = Look::of(item.picture);
+        item.focus.map_or_else(|| look.clone(), |(x, y)| look.clone().with_focus(x, y))
     };
     let mut findings = Vec::new();
-    let mut crop = None;
+    let (mut crop, mut placed) = (None, Vec::new());
     let picture = if let Some(template) = template {
-        let source = enlarged_for(item.picture, template, width, height, enlarge)?;
-        let composed = compose(template, brand, source.as_ref().unwrap_or(item.picture), &item.texts, (width, height))?;
-        findings = composed.findings;
+        // A template crops by itself; around a named point it gets the crop that keeps it.
+        let around =
+            item.focus.map(|_| item.picture.crop(look().crop(frame_aspect(template, width, height), Side::Any).rect));
+        let picture = around.as_ref().unwrap_or(item.picture);
+        let source = enlarged_for(picture, template, width, height, enlarge)?;
+        if let Some(source) = &source {
+            findings.push(enlarged(f64::from(source.width()) / f64::from(picture.width())));
+        }
+        let composed = compose(template, brand, source.as_ref().unwrap_or(picture), &item.texts, (width, height))?;
+        findings.extend(composed.findings);
         if let Some(safe) = channel.safe {
             findings.extend(outside(safe, &composed.placed, template, (width, height)));
         }
+        placed = composed.placed;
         composed.picture
     } else {
-        let rect = Look::of(item.picture).crop(f64::from(width) / f64::from(height), item.side).rect;
+        let rect = look().crop(f64::from(width) / f64::from(height), item.side).rect;
         crop = Some(rect);
         let part = item.picture.crop(rect);
         let times = f64::from(width) / f64::from(rect.width);
         if times > 1.05 {
-            let level = if times > 2.0 { Level::Warning } else { Level::Note };
-            findings.push(Finding { level, layer: String::new(), kind: Kind::Enlarged { times } });
+            findings.push(enlarged(times));
         }
         let large = if times > 1.0 { enlarge(&part, width, height)? } else { part };
         resize(&large, width, height)?
     };
+    Ok(Drawn { picture, crop, template: template.map(|template| template.name.as_str()), findings, placed })
+}
+
+/// How many times a picture may be enlarged before somebody should look.
+const ENLARGED: f64 = 2.0;
+
+fn enlarged(times: f64) -> Finding {
+    let level = if times > ENLARGED { Level::Warning } else { Level::Note };
+    Finding { level, layer: String::new(), kind: Kind::Enlarged { times } }
+}
+
+/// Width by height of the place of the picture in a template.
+fn frame_aspect(template: &Template, width: u32, height: u32) -> f64 {
+    let mut frames = template.layers.iter().filter(|layer| matches!(layer.content, layout::Content::Picture { .. }));
+    let whole = f64::from(width) / f64::from(height);
+    frames.next().map_or(whole, |layer| whole * layer.frame.width / layer.frame.height)
+}
+
+fn made(item: &Item, channel: &Channel, brand: &Brand, enlarge: &Enlarge) -> Result<Delivered, DeliveryFault> {
+    let Drawn { picture, crop, template, findings, .. } = drawn(item, channel, brand, enlarge)?;
     let preferred = item.prefer.iter().filter(|format| channel.formats.contains(format));
     let others = channel.formats.iter().filter(|format| !item.prefer.contains(format));
     let formats: Vec<Format> = preferred.chain(others).copied().collect();
@@ -176,16 +255,17 @@ fn made(item: &Item, channel: &Channel, brand: &Brand, enlarge: &Enlarge) -> Res
         campaign: item.campaign.into(),
         asset: item.asset.into(),
         channel: channel.id.clone(),
-        width,
-        height,
+        width: channel.width,
+        height: channel.height,
         format: file.format,
         sha256: sha256_bytes(&file.bytes),
         quality: file.quality,
         bytes: file.bytes,
         crop,
-        template: template.map(|template| template.name.clone()),
+        template: template.map(str::to_owned),
         seed: item.seed,
         recipe: item.recipe.map(str::to_owned),
+        brand: brand.kit().name.clone(),
         brand_version: brand.kit().version,
         findings,
         thumbnail: Thumbnail::of(&picture)?,
@@ -303,7 +383,7 @@ mod tests {
         let catalogue = Catalogue::starter().unwrap();
         let picture = busy(300, 300);
         let mut item = Item::new("c", "a", &picture);
-        (item.texts, item.words_on_picture) = (texts(), true);
+        (item.texts, item.composition) = (texts(), Composition::Words);
         for id in ["meta.story", "google.display.300x250"] {
             let make = || deliver(&item, catalogue.get(id).unwrap(), &brand(), &lanczos).unwrap();
             assert_eq!(make(), make());
@@ -315,7 +395,7 @@ mod tests {
         let catalogue = Catalogue::starter().unwrap();
         let picture = busy(540, 960);
         let mut item = Item::new("c", "a", &picture);
-        (item.texts, item.words_on_picture) = (texts(), true);
+        (item.texts, item.composition) = (texts(), Composition::Words);
         let covered = |channel: &Channel| {
             let made = deliver(&item, channel, &brand(), &lanczos).unwrap();
             made.findings.iter().filter(|finding| finding.kind == Kind::Covered).count()
@@ -348,7 +428,7 @@ mod tests {
         ] {
             let mut item = Item::new("c", "a", &picture);
             deliver(&item, square, &brand(), &lanczos).unwrap();
-            (item.texts, item.words_on_picture) = (texts(), true);
+            (item.texts, item.composition) = (texts(), Composition::Words);
             deliver(&item, square, &brand(), &lanczos).unwrap();
         }
     }

@@ -23,7 +23,10 @@ mod safe;
 mod sheet;
 
 pub use channel::{Catalogue, CatalogueError, Channel, Confidence, SafeZone};
-pub use deliver::{Delivered, DeliveryError, DeliveryFault, Enlarge, Item, deliver, lanczos, overlay_for};
+pub use deliver::{
+    Composition, Delivered, DeliveryError, DeliveryFault, Drawn, Enlarge, Item, deliver, draw, lanczos, overlay_for,
+    template_for,
+};
 pub use encode::{BEST, EncodeError, Encoded, Format, LEAST, encode, encode_within};
 pub use name::{Names, Pattern, PatternError, sanitised};
 pub use package::{Package, PackageError};

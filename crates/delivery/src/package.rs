@@ -26,6 +26,7 @@ const COLUMNS: &[&str] = &[
     "crop_width",
     "crop_height",
     "template",
+    "brand",
     "brand_version",
     "seed",
     "recipe",
@@ -102,6 +103,7 @@ impl<W: Write + Seek> Package<W> {
             number(file.crop.map(|crop| crop.width)),
             number(file.crop.map(|crop| crop.height)),
             file.template.clone().unwrap_or_default(),
+            plain(&file.brand),
             file.brand_version.to_string(),
             seed,
             plain(file.recipe.as_deref().unwrap_or_default()),
@@ -193,7 +195,7 @@ mod tests {
             let file = read(&row[0]);
             assert_eq!((file.len().to_string(), sha256_bytes(&file)), (row[7].to_owned(), row[8].to_owned()));
             assert!(row[0].starts_with(&format!("{}/", &row[3])));
-            assert_eq!((&row[16], &row[17]), ("42", "r-1"));
+            assert_eq!((&row[15], &row[17], &row[18]), ("Starter", "42", "r-1"));
         }
         assert_eq!(&rows[0][0], "meta.feed.1x1/Autumn_one_meta.feed.1x1_1080x1080.jpg");
         assert_eq!(&rows[2][0], "meta.feed.1x1/Autumn_ONE_meta.feed.1x1_1080x1080-2.jpg");

@@ -20,6 +20,12 @@ pub type Texts = BTreeMap<String, String>;
 
 /// Longest text of a slot, in characters.
 const LONGEST: usize = 2000;
+/// How much quieter the other side must be before a template is turned around.
+const QUIETER: f64 = 0.08;
+/// Saliency from which a field belongs to the subject.
+const SUBJECT: f32 = 0.5;
+/// Share of the subject that words may cover.
+const MOST_COVERED: f64 = 0.2;
 
 /// What came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,19 +107,48 @@ pub fn compose(
         placed: Vec::new(),
         logos: Vec::new(),
         words: Vec::new(),
+        shown: None,
     };
+    let mut look = None;
+    let turned = turned(template, picture, size, &mut look);
+    let template = turned.as_ref().unwrap_or(template);
+    if turned.is_some() {
+        work.note(Level::Note, "", Kind::Turned);
+    }
     let known = template.slots();
     for slot in texts.keys().filter(|slot| !known.contains(*slot)) {
         work.note(Level::Note, "", Kind::UnusedText { slot: slot.clone() });
     }
     let mut layers: Vec<&Layer> = template.layers.iter().collect();
     layers.sort_by_key(|layer| layer.z);
-    let mut look = None;
     for layer in layers {
         work.layer(layer, picture, &mut look)?;
     }
     work.check_logos();
+    if let Some(look) = &look {
+        work.check_subject(look);
+    }
     Ok(Composed { picture: work.canvas.picture, findings: work.findings, placed: work.placed })
+}
+
+/// The template turned around, if it may be and its words then stand on a quieter part of the picture.
+fn turned(template: &Template, picture: &Picture, size: (u32, u32), look: &mut Option<Look>) -> Option<Template> {
+    let axis = template.turn?;
+    if is_cut_out(picture) {
+        return None;
+    }
+    let turned = template.turned(axis);
+    let mut quiet = |template: &Template| {
+        template.layers.iter().find_map(|layer| match layer.content {
+            Content::Picture { side, .. } if side != Side::Any => {
+                let aspect = layer.frame.on(size.0, size.1).aspect();
+                Some(look.get_or_insert_with(|| Look::of(picture)).crop(aspect, side).quiet)
+            }
+            _ => None,
+        })
+    };
+    let (own, other) = (quiet(template)?, quiet(&turned)?);
+    (other > own + QUIETER).then_some(turned)
 }
 
 /// A composition under way.
@@ -128,6 +163,8 @@ struct Work<'a> {
     placed: Vec<(String, Rect)>,
     logos: Vec<(String, LogoRule, Rect, crate::kit::Background)>,
     words: Vec<(String, Rect)>,
+    /// The part of the picture that is shown, and where.
+    shown: Option<(Rect, Rect)>,
 }
 
 /// A text of a layer, ready to be set.
@@ -192,6 +229,9 @@ impl<'a> Work<'a> {
                 } else {
                     look.get_or_insert_with(|| Look::of(picture)).crop(rect.aspect(), *side).rect
                 };
+                if !contain {
+                    self.shown = Some((part, rect));
+                }
                 self.picture(layer, &picture.crop(part), rect, contain, radius * shorter)?;
             }
             Content::Shape { fill, opacity, radius, fade } => {
@@ -250,6 +290,37 @@ impl<'a> Work<'a> {
         self.logos.push((layer.name.clone(), (*rule).clone(), *place, *behind));
         self.placed.push((layer.name.clone(), *place));
         Ok(())
+    }
+
+    /// Whether words stand on what the eye looks for.
+    fn check_subject(&mut self, look: &Look) {
+        let Some((part, place)) = self.shown else { return };
+        let map = look.saliency();
+        let (mut whole, mut covered) = (0.0, 0.0);
+        for (at, value) in map.values.iter().enumerate().filter(|(_, value)| **value >= SUBJECT) {
+            let share = |at: usize, of: usize| (at as f64 + 0.5) / of as f64;
+            let (across, down) = look.size();
+            let x = share(at % map.width, map.width) * f64::from(across) - f64::from(part.x);
+            let y = share(at / map.width, map.height) * f64::from(down) - f64::from(part.y);
+            if !(0.0..f64::from(part.width)).contains(&x) || !(0.0..f64::from(part.height)).contains(&y) {
+                continue;
+            }
+            let x = f64::from(place.x) + x * f64::from(place.width) / f64::from(part.width);
+            let y = f64::from(place.y) + y * f64::from(place.height) / f64::from(part.height);
+            let on = |rect: &Rect| {
+                let inside =
+                    |at: f64, from: u32, length: u32| (f64::from(from)..f64::from(from + length)).contains(&at);
+                inside(x, rect.x, rect.width) && inside(y, rect.y, rect.height)
+            };
+            whole += f64::from(*value);
+            if self.words.iter().any(|(_, rect)| on(rect)) {
+                covered += f64::from(*value);
+            }
+        }
+        let layer = self.words.first().map(|(layer, _)| layer.clone()).unwrap_or_default();
+        if whole > 0.0 && covered / whole > MOST_COVERED {
+            self.note(Level::Warning, &layer, Kind::OnSubject { share: covered / whole });
+        }
     }
 
     fn check_logos(&mut self) {

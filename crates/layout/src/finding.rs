@@ -99,6 +99,13 @@ pub enum Kind {
     },
     /// Stands where the platform puts its own things.
     Covered,
+    /// Words stand on the subject of the picture.
+    OnSubject {
+        /// Share of the subject that they cover, 0..=1.
+        share: f64,
+    },
+    /// The template was turned around: the picture is quieter on the other side.
+    Turned,
     /// The picture has too few pixels for its place.
     Enlarged {
         /// How many times.
@@ -147,7 +154,15 @@ impl fmt::Display for Finding {
                 share * 100.0
             ),
             Kind::Covered => f.write_str("stands outside the safe zone"),
-            Kind::Enlarged { times } => write!(f, "the picture is enlarged {times:.1} times and may look soft"),
+            Kind::OnSubject { share } => write!(
+                f,
+                "the words cover {:.0} % of the subject; a picture with more room beside it, or another template, helps",
+                share * 100.0
+            ),
+            Kind::Turned => f.write_str("the words stand on the other side, where the picture is quieter"),
+            Kind::Enlarged { times } => {
+                write!(f, "the picture is resampled to {times:.1} times its size and may look soft")
+            }
         }
     }
 }

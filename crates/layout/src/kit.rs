@@ -23,6 +23,7 @@ pub struct BrandKit {
     /// The brand.
     pub name: String,
     /// Counts up with each change; what is made keeps the version it was made with.
+    #[serde(default = "first")]
     pub version: u32,
     /// Whether it may be used for what goes out.
     #[serde(default)]
@@ -66,6 +67,10 @@ pub struct PaletteColour {
     /// Largest CIEDE2000 difference that still counts as this colour, 0..=100.
     #[serde(default = "ten")]
     pub tolerance: f64,
+}
+
+fn first() -> u32 {
+    1
 }
 
 fn ten() -> f64 {
@@ -277,7 +282,11 @@ impl BrandKit {
     /// Which dominant colours of a picture are outside the palette, the largest first: colours that cover at least 4 % and are
     /// further from every brand colour than its tolerance.
     pub fn palette_findings(&self, picture: &analysis::Picture) -> Vec<Finding> {
-        let swatches = palette::dominant(picture, 6);
+        self.off_palette(&palette::dominant(picture, 6))
+    }
+
+    /// [`BrandKit::palette_findings`] of colours that were found before.
+    pub fn off_palette(&self, swatches: &[palette::Swatch]) -> Vec<Finding> {
         let mut findings = Vec::new();
         for swatch in swatches.iter().filter(|swatch| swatch.share >= 0.04) {
             let excess = |colour: &PaletteColour| swatch.colour.delta_e(colour.value) - colour.tolerance;

@@ -36,6 +36,7 @@ pub use contrast::{Contrast, Fix, required};
 pub use finding::{Finding, Kind, Level};
 pub use kit::{Background, BrandKit, Corner, FieldError, FontRule, LogoRule, PaletteColour, Status};
 pub use logo::LogoFault;
-pub use place::{Anchor, Frame};
+pub use place::{Anchor, Axis, Frame};
 pub use resize::{ResizeError, resize};
 pub use template::{Align, Block, Content, Fit, Layer, Overflow, Plate, Template, TemplateError, Valign};
+pub use text::{BUILT_IN as BUILT_IN_FAMILY, families};

@@ -55,7 +55,51 @@ impl Anchor {
     }
 }
 
+/// The direction in which a template may be turned around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Axis {
+    /// Left and right change places.
+    Across,
+    /// Top and bottom change places.
+    Down,
+}
+
+impl Anchor {
+    fn turned(self, axis: Axis) -> Self {
+        use Anchor::*;
+        match (axis, self) {
+            (Axis::Across, TopLeft) => TopRight,
+            (Axis::Across, TopRight) => TopLeft,
+            (Axis::Across, Left) => Right,
+            (Axis::Across, Right) => Left,
+            (Axis::Across, BottomLeft) => BottomRight,
+            (Axis::Across, BottomRight) => BottomLeft,
+            (Axis::Down, TopLeft) => BottomLeft,
+            (Axis::Down, BottomLeft) => TopLeft,
+            (Axis::Down, Top) => Bottom,
+            (Axis::Down, Bottom) => Top,
+            (Axis::Down, TopRight) => BottomRight,
+            (Axis::Down, BottomRight) => TopRight,
+            (_, same) => same,
+        }
+    }
+}
+
 impl Frame {
+    /// The place on the other side. Offsets count inward from the anchor, so that only those from the middle change.
+    pub(crate) fn turned(&self, axis: Axis) -> Self {
+        let (across, down) = self.anchor.shares();
+        let mut turned = Self { anchor: self.anchor.turned(axis), ..*self };
+        if axis == Axis::Across && across == 0.5 {
+            turned.x = -self.x;
+        }
+        if axis == Axis::Down && down == 0.5 {
+            turned.y = -self.y;
+        }
+        turned
+    }
+
     /// Whether it lies on the canvas: sizes in (0, 1], everything finite and inside.
     pub(crate) fn fault(&self) -> Option<String> {
         let Self { x, y, width, height, .. } = *self;
@@ -102,6 +146,20 @@ mod tests {
         assert_eq!(rect(Anchor::BottomRight), Rect { x: 70, y: 20, width: 20, height: 20 });
         assert_eq!(rect(Anchor::Centre), Rect { x: 50, y: 10, width: 20, height: 20 });
         assert_eq!(frame(Anchor::Centre).on(1, 1), Rect { x: 0, y: 0, width: 1, height: 1 });
+    }
+
+    #[test]
+    fn turned_frames_are_mirror_images() {
+        use Anchor::*;
+        for anchor in [TopLeft, Top, TopRight, Left, Centre, Right, BottomLeft, Bottom, BottomRight] {
+            let frame = Frame { x: 0.1, y: 0.05, width: 0.2, height: 0.3, anchor };
+            let rect = frame.on(1000, 1000);
+            let across = frame.turned(Axis::Across).on(1000, 1000);
+            assert_eq!((across.x, across.y), (1000 - rect.x - rect.width, rect.y), "{anchor:?}");
+            let down = frame.turned(Axis::Down).on(1000, 1000);
+            assert_eq!((down.x, down.y), (rect.x, 1000 - rect.y - rect.height), "{anchor:?}");
+            assert_eq!(frame.turned(Axis::Down).turned(Axis::Down), frame);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use analysis::Side;
 use serde::{Deserialize, Serialize};
 
 use crate::kit::FieldError;
-use crate::place::Frame;
+use crate::place::{Axis, Frame};
 
 /// The version of the file's layout.
 pub const SCHEMA: u32 = 1;
@@ -25,6 +25,9 @@ pub struct Template {
     pub size: [u32; 2],
     /// Role of the colour behind everything.
     pub background: String,
+    /// How it may be turned around when the picture is quieter on the other side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Axis>,
     /// From back to front, unless `z` says otherwise.
     pub layers: Vec<Layer>,
 }
@@ -222,6 +225,38 @@ impl Template {
         let template: Self = toml::from_str(text).map_err(|error| TemplateError::Toml(error.to_string()))?;
         let errors = template.errors();
         if errors.is_empty() { Ok(template) } else { Err(TemplateError::Invalid(errors)) }
+    }
+
+    /// The template turned around, so that its words stand on the other side.
+    pub fn turned(&self, axis: Axis) -> Self {
+        let side = |side: Side| match (axis, side) {
+            (Axis::Across, Side::Left) => Side::Right,
+            (Axis::Across, Side::Right) => Side::Left,
+            (Axis::Down, Side::Top) => Side::Bottom,
+            (Axis::Down, Side::Bottom) => Side::Top,
+            (_, same) => same,
+        };
+        let mut turned = self.clone();
+        for layer in &mut turned.layers {
+            layer.frame = layer.frame.turned(axis);
+            layer.frame_without_logo = layer.frame_without_logo.map(|frame| frame.turned(axis));
+            match &mut layer.content {
+                Content::Picture { side: words, cut_out, .. } => {
+                    *words = side(*words);
+                    *cut_out = cut_out.map(|frame| frame.turned(axis));
+                }
+                Content::Shape { fade, .. } => *fade = side(*fade),
+                Content::Text { valign, .. } if axis == Axis::Down => {
+                    *valign = match *valign {
+                        Valign::Top => Valign::Bottom,
+                        Valign::Middle => Valign::Middle,
+                        Valign::Bottom => Valign::Top,
+                    };
+                }
+                Content::Text { .. } | Content::Logo { .. } => {}
+            }
+        }
+        turned
     }
 
     /// Its slots, in alphabetical order.

@@ -12,7 +12,7 @@ use crate::canvas::Mask;
 use crate::template::Align;
 
 /// The family that is always there: Latin, Cyrillic, Hebrew and Arabic; weights 300 to 900.
-pub(crate) const BUILT_IN: &str = "Rubik";
+pub const BUILT_IN: &str = "Rubik";
 const BUILT_IN_FONT: &[u8] = include_bytes!("../fonts/rubik.ttf");
 /// Sizes that are tried between the largest and the smallest.
 const STEPS: u16 = 40;
@@ -73,6 +73,20 @@ impl Set {
     }
 }
 
+/// Names of the families in a TrueType or OpenType file; none when it is no font.
+pub fn families(bytes: &[u8]) -> Vec<String> {
+    let mut database = fontdb::Database::new();
+    let ids = database.load_font_source(Source::Binary(Arc::new(bytes.to_vec())));
+    names(&database, &ids)
+}
+
+fn names(database: &fontdb::Database, ids: &[fontdb::ID]) -> Vec<String> {
+    let faces = ids.iter().filter_map(|id| database.face(*id));
+    let mut names: Vec<String> = faces.flat_map(|face| face.families.iter().map(|(name, _)| name.clone())).collect();
+    names.dedup();
+    names
+}
+
 impl Typesetter {
     pub(crate) fn new() -> Self {
         let mut database = fontdb::Database::new();
@@ -88,13 +102,7 @@ impl Typesetter {
     pub(crate) fn add_font(&mut self, bytes: Vec<u8>) -> Vec<String> {
         let database = self.fonts.db_mut();
         let ids = database.load_font_source(Source::Binary(Arc::new(bytes)));
-        let mut names: Vec<String> = ids
-            .into_iter()
-            .filter_map(|id| database.face(id))
-            .flat_map(|face| face.families.iter().map(|(name, _)| name.clone()))
-            .collect();
-        names.dedup();
-        names
+        names(database, &ids)
     }
 
     /// Whether a family is there.

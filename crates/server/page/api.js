@@ -29,7 +29,7 @@ export const post = (path, body) => json("POST", path, body);
 export const patch = (path, body) => json("PATCH", path, body);
 export const put = (path, body) => json("PUT", path, body);
 export const remove = (path) => json("DELETE", path);
-export const upload = (path, blob) => json("POST", path, blob, blob.type || "application/octet-stream");
+export const upload = (path, blob, method = "POST") => json(method, path, blob, blob.type || "application/octet-stream");
 export const file = async (path, body) => (await send("POST", path, body)).blob();
 
 /** Queues something once, even if the answer is lost and the request is sent again. */

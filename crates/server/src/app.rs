@@ -7,6 +7,7 @@ use engine::{Kind, Order, PresetName};
 use sha2::{Digest, Sha256};
 use store::{Asset, AssetKind, Job, NewAsset, NewJob, Priority, State, Store, Submitted};
 
+use crate::brand::Brands;
 use crate::error::ApiError;
 use crate::live::Happening;
 use crate::metrics::Metrics;
@@ -47,6 +48,8 @@ pub struct App {
     pub guard: Guard,
     /// How often each key may ask for drawing.
     pub rate: Rate,
+    /// Brands and pictures that were used a moment ago.
+    pub brands: Brands,
     /// Counts of requests.
     pub metrics: Metrics,
 }
@@ -133,6 +136,7 @@ impl App {
             warming: tokio::sync::Mutex::default(),
             guard,
             rate,
+            brands: Brands::default(),
             metrics: Metrics::default(),
         }
     }

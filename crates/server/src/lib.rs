@@ -11,6 +11,7 @@
 mod a1111;
 mod app;
 mod bakeoffs;
+mod brand;
 mod campaigns;
 mod config;
 mod error;
@@ -43,13 +44,14 @@ use tokio::net::TcpListener;
 pub use bakeoffs::{
     BakeoffPlan, BakeoffProgress, BakeoffReport, BakeoffRequest, DuelView, DuelsView, GroupResult, ShownDuel, Standing,
 };
+pub use brand::{DeliveryRequest, Picks};
 pub use campaigns::{CampaignPlan, CampaignReport, Satisfaction};
 pub use config::{DEFAULT_PORT, DEFAULT_RATE, HEADER_TIMEOUT, ServeConfig, default_data_folder};
 pub use error::ServeError;
 pub use native::{LinkView, NewLink};
 pub use prices::{PriceAnswer, PriceRequest};
 pub use store::{Stage, Verdict, now_ms};
-pub use studio::{Exported, RunProgress, Studio};
+pub use studio::{Delivered, Exported, RunProgress, Studio};
 pub use worker::process::WorkerCommand;
 
 use app::App;

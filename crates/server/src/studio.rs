@@ -13,6 +13,7 @@ use serde::Serialize;
 use store::{Campaign, CampaignState, Candidate, CandidateFilter, DEFAULT_PROJECT, RowFilter, Stage, Store, TaskState};
 
 use crate::app::App;
+use crate::brand::{self, DeliveryRequest};
 use crate::campaigns::{self, CampaignPlan, CampaignReport};
 use crate::config::ServeConfig;
 use crate::error::{ApiError, ServeError};
@@ -60,6 +61,19 @@ pub struct Exported {
     pub missing: usize,
     /// The list of them.
     pub manifest: PathBuf,
+}
+
+/// What was delivered.
+#[derive(Debug, Clone, Serialize)]
+pub struct Delivered {
+    /// Files for channels.
+    pub files: usize,
+    /// Picks without a final, which were left out.
+    pub missing: Vec<String>,
+    /// Findings of level error, which stand in the manifest.
+    pub errors: usize,
+    /// The ZIP, or the manifest.
+    pub place: PathBuf,
 }
 
 impl Studio {
@@ -237,6 +251,38 @@ impl Studio {
         Ok(exported)
     }
 
+    /// Writes the picks of a campaign for channels into a folder: a folder for each channel, `manifest.csv` and
+    /// `contact-sheet.pdf`; or, with `zip`, all of it as one ZIP there. `kit` names a kept kit, or a TOML file with its fonts and
+    /// logos beside it. Blocks.
+    pub fn deliver(
+        &self,
+        name: &str,
+        folder: &Path,
+        mut request: DeliveryRequest,
+        zip: bool,
+    ) -> Result<Delivered, ServeError> {
+        let campaign = self.app.store.find_campaign(name)?;
+        let file = request.kit.as_deref().map(Path::new).filter(|kit| kit.extension().is_some_and(|end| end == "toml"));
+        let kit = file.map(brand::brand_from_file).transpose()?;
+        if kit.is_some() {
+            request.kit = None;
+        }
+        std::fs::create_dir_all(folder)?;
+        // Beside its place, so that what is interrupted leaves nothing that looks whole.
+        let temporary = tempfile::NamedTempFile::new_in(folder)?;
+        let (mut package, made) = brand::make(&self.app, &campaign.id, request, kit, temporary)?;
+        let place = if zip {
+            let place = folder.join(format!("{}.zip", delivery::sanitised(&campaign.name)));
+            package.as_file().sync_all()?;
+            package.persist(&place).map_err(|error| error.error)?;
+            place
+        } else {
+            unpack(&mut package, folder)?;
+            folder.join("manifest.csv")
+        };
+        Ok(Delivered { files: made.files, missing: made.missing, errors: made.errors, place })
+    }
+
     fn picks(&self, id: &str) -> Result<Vec<Candidate>, ServeError> {
         let filter = CandidateFilter { picked: Some(true), ..CandidateFilter::default() };
         let mut picks: Vec<Candidate> = Vec::new();
@@ -255,6 +301,24 @@ impl Studio {
         let (rows, _) = self.app.store.campaign_rows(&campaign.id, &RowFilter::default(), 0, u32::MAX)?;
         Ok(rows.into_iter().map(|row| (row.key, row.slots)).collect())
     }
+}
+
+/// Writes what a package holds into a folder; its names are those that this program gave.
+fn unpack(package: &mut tempfile::NamedTempFile, folder: &Path) -> Result<(), ServeError> {
+    let refused = |error: &dyn std::fmt::Display| ServeError::Refused { message: error.to_string() };
+    let mut archive = zip::ZipArchive::new(package.as_file_mut()).map_err(|error| refused(&error))?;
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).map_err(|error| refused(&error))?;
+        let name = entry.enclosed_name().ok_or_else(|| refused(&"a file of the package has no name"))?;
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes)?;
+        let place = folder.join(name);
+        if let Some(parent) = place.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        formats::atomic::write_bytes_atomic(&place, &bytes).map_err(store::StoreError::from)?;
+    }
+    Ok(())
 }
 
 /// How far a campaign is, and how many of its jobs wait or run.

@@ -1,4 +1,4 @@
-//! What a server keeps: jobs, pictures, projects, campaigns, keys and settings, in one folder.
+//! What a server keeps: jobs, pictures, projects, campaigns, brand kits, keys and settings, in one folder.
 //!
 //! ```text
 //! DATA/calotype.sqlite     jobs, asset rows, projects, keys, settings (SQLite, write-ahead log)
@@ -13,6 +13,7 @@
 
 mod assets;
 mod bakeoffs;
+mod brand;
 mod campaigns;
 mod error;
 mod files;
@@ -40,6 +41,7 @@ pub use bakeoffs::{
     Bakeoff, BakeoffPrompt, Contestant, Entry, EntryState, MAX_CONTESTANTS, MAX_PROMPTS, NewBakeoff, NewEntry, Verdict,
     Voted,
 };
+pub use brand::{Delivery, Kit, KitFile, KitVersion, MAX_KIT_BYTES, MAX_KIT_FILES, NewDelivery};
 pub use campaigns::{
     ApprovalTime, Campaign, CampaignProgress, CampaignRow, CampaignState, Candidate, CandidateFilter, Comment,
     MAX_COMMENTS, MAX_LINKS, MAX_NOTE_BYTES, NewCampaign, NewComment, Outcome, Pulse, RemovedCampaign, Review,

@@ -240,6 +240,47 @@ const STEPS: &[&str] = &[
 ",
     // Without it, each candidate that goes with its campaign would be looked for in every task.
     "CREATE INDEX campaign_tasks_candidate ON campaign_tasks (candidate);",
+    "
+    CREATE TABLE kits (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL UNIQUE,
+        created_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE kit_versions (
+        kit TEXT NOT NULL REFERENCES kits(id) ON DELETE CASCADE,
+        version INTEGER NOT NULL,
+        rules TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        published_ms INTEGER,
+        PRIMARY KEY (kit, version)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE kit_blobs (sha256 TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+    CREATE TABLE kit_files (
+        kit TEXT NOT NULL REFERENCES kits(id) ON DELETE CASCADE,
+        version INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        sha256 TEXT NOT NULL REFERENCES kit_blobs(sha256),
+        PRIMARY KEY (kit, version, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE looks (
+        asset TEXT PRIMARY KEY REFERENCES assets(id) ON DELETE CASCADE,
+        look TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE deliveries (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        campaign TEXT NOT NULL REFERENCES campaigns(id) ON DELETE CASCADE,
+        kit TEXT,
+        kit_version INTEGER,
+        wish TEXT NOT NULL,
+        files INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        manifest_sha256 TEXT NOT NULL,
+        made_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX deliveries_campaign ON deliveries (campaign, seq);
+",
 ];
 
 /// Sets the connection up and brings the tables to the newest version; whether there were none.

@@ -2,6 +2,7 @@
 //! same store, queue and worker process: a run that was interrupted, even by `kill -9`, goes on here or in `calotype serve`, with
 //! the same jobs and pictures. Drawing with an engine of its own would need all of that a second time.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -11,7 +12,7 @@ use anyhow::Context;
 use campaign::Brief;
 use engine::EngineError;
 use serde_json::{Value, json};
-use server::{RunProgress, ServeConfig, ServeError, Stage, Studio};
+use server::{DeliveryRequest, Picks, RunProgress, ServeConfig, ServeError, Stage, Studio};
 
 use super::serve::worker_command;
 use crate::args::{CampaignArgs, CampaignCommand, RunArgs, StudioArgs};
@@ -67,7 +68,33 @@ pub fn run(args: &CampaignArgs, reporter: &Reporter) -> anyhow::Result<()> {
         }
         CampaignCommand::Links { name, revoke, studio } => links(name, revoke.as_deref(), studio, reporter),
         CampaignCommand::Delete { name, pictures, yes, studio } => delete(name, *pictures, *yes, studio, reporter),
-        CampaignCommand::Export { name, folder, studio } => {
+        CampaignCommand::Export {
+            name,
+            folder,
+            channels,
+            kit,
+            template,
+            text,
+            names,
+            approved,
+            drafts,
+            zip,
+            studio,
+        } => {
+            let delivers = *zip || kit.is_some() || names.is_some() || *approved || *drafts;
+            if delivers || !(channels.is_empty() && template.is_empty() && text.is_empty()) {
+                let request = DeliveryRequest {
+                    channels: channels.clone(),
+                    templates: pairs("--template", template, Some("*"))?,
+                    kit: kit.clone(),
+                    texts: pairs("--text", text, None)?,
+                    names: names.clone(),
+                    picks: if *approved { Picks::Approved } else { Picks::Picked },
+                    drafts: *drafts,
+                    ..DeliveryRequest::default()
+                };
+                return deliver(name, folder, request, *zip, studio, reporter);
+            }
             let exported = open_studio(studio)?.export(name, folder).map_err(refused)?;
             if exported.missing > 0 {
                 reporter.warn(&format!(
@@ -81,6 +108,39 @@ pub fn run(args: &CampaignArgs, reporter: &Reporter) -> anyhow::Result<()> {
         }
         CampaignCommand::Report { name, studio } => report(name, studio, reporter),
     }
+}
+
+/// `KEY=VALUE` by key; what has no key gets the usual one.
+fn pairs(option: &str, given: &[String], usual: Option<&str>) -> anyhow::Result<BTreeMap<String, String>> {
+    let pair = |text: &String| match (text.split_once('='), usual) {
+        (Some((key, value)), _) => Ok((key.trim().to_owned(), value.to_owned())),
+        (None, Some(usual)) => Ok((usual.to_owned(), text.clone())),
+        (None, None) => Err(UsageError(format!("{option} '{text}' is not KEY=VALUE")).into()),
+    };
+    given.iter().map(pair).collect()
+}
+
+fn deliver(
+    name: &str,
+    folder: &Path,
+    request: DeliveryRequest,
+    zip: bool,
+    studio: &StudioArgs,
+    reporter: &Reporter,
+) -> anyhow::Result<()> {
+    let made = open_studio(studio)?.deliver(name, folder, request, zip).map_err(refused)?;
+    if !made.missing.is_empty() {
+        reporter.warn(&format!(
+            "{} picks have no final yet: `calotype campaign run {name} --finals` draws them",
+            made.missing.len()
+        ));
+    }
+    if made.errors > 0 {
+        reporter.warn(&format!("{} findings are errors: look at the column findings of manifest.csv", made.errors));
+    }
+    reporter.say(&format!("{} files, {}", made.files, made.place.display()));
+    reporter.event("delivered", serde_json::to_value(&made)?);
+    Ok(())
 }
 
 fn read_brief(path: &Path) -> anyhow::Result<Brief> {

@@ -81,7 +81,10 @@ async fn round(app: &Arc<App>, known: &mut Known) -> Result<(), ApiError> {
 async fn feed_one(app: &Arc<App>, campaign: &Campaign, known: &mut Known) -> Result<bool, ApiError> {
     let work = match known.get(&campaign.id) {
         Some(work) => Ok(work.clone()),
-        None => Work::of(campaign).map(Arc::new),
+        None => {
+            let campaign = campaign.clone();
+            app.blocking(move |app| Work::of(&campaign)?.with_kit(app)).await.map(Arc::new)
+        }
     };
     let work = match work {
         Ok(work) => known.entry(campaign.id.clone()).or_insert(work).clone(),

@@ -35,6 +35,22 @@ pub struct Work {
     draft_preset: PresetName,
     preset: PresetName,
     size: Option<Size>,
+    kit: Option<KitWords>,
+}
+
+/// What a brand kit adds to every prompt.
+#[derive(Debug)]
+struct KitWords {
+    name: String,
+    version: u32,
+    words: Vec<String>,
+    negative: Vec<String>,
+}
+
+/// A text with words after it, separated by commas.
+fn with_words(text: &str, words: &[String]) -> String {
+    let parts = std::iter::once(text).chain(words.iter().map(String::as_str)).filter(|part| !part.trim().is_empty());
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 impl Work {
@@ -56,20 +72,41 @@ impl Work {
             preset: preset("brief.preset", &brief.preset)?,
             size: size.map_err(|error| ApiError::field("brief.size", error.to_string()))?,
             seeds: brief.seed.map_or_else(|| id.to_owned(), |seed| seed.to_string()),
+            kit: None,
             brief,
             id: id.to_owned(),
             project: project.to_owned(),
         })
     }
 
+    /// The same with the words of the brief's brand kit, in the version that is in force, if the kit is kept here. Blocks.
+    pub fn with_kit(mut self, app: &App) -> Result<Self, ApiError> {
+        let Some(name) = &self.brief.brand_kit else { return Ok(self) };
+        let found = match app.store.find_kit(name) {
+            Err(store::StoreError::Unknown { .. }) => return Ok(self),
+            found => found?,
+        };
+        let version = found.published.unwrap_or(found.newest);
+        let rules = app.store.kit_version(&found.id, version)?.rules;
+        let kit: layout::BrandKit = serde_json::from_str(&rules).map_err(ApiError::internal)?;
+        self.kit = Some(KitWords { name: found.name, version, words: kit.prompt_words, negative: kit.negative });
+        Ok(self)
+    }
+
     /// The job of a row: its drafts or, with the seed of one of them, its final.
     pub fn draft(&self, row: &str, prompt: &str, final_seed: Option<u64>) -> Draft {
         let brief = &self.brief;
         let stage = if final_seed.is_some() { "finals" } else { "drafts" };
+        let mut label = serde_json::json!({ "row": row, "stage": stage });
+        let (mut prompt, mut negative) = (prompt.to_owned(), brief.negative.clone());
+        if let Some(kit) = &self.kit {
+            (prompt, negative) = (with_words(&prompt, &kit.words), with_words(&negative, &kit.negative));
+            (label["kit"], label["kit_version"]) = (kit.name.as_str().into(), kit.version.into());
+        }
         Draft {
             order: engine::Order {
-                prompt: prompt.to_owned(),
-                negative: brief.negative.clone(),
+                prompt,
+                negative,
                 seed: final_seed.unwrap_or_else(|| campaign::seed(&self.seeds, row, 0)),
                 count: if final_seed.is_some() { 1 } else { brief.candidates },
                 preset: if final_seed.is_some() { self.preset } else { self.draft_preset },
@@ -83,12 +120,13 @@ impl Work {
             start: None,
             mask: None,
             batch: Some(self.id.clone()),
-            label: Some(serde_json::json!({ "row": row, "stage": stage }).to_string()),
+            label: Some(label.to_string()),
         }
     }
 
     /// Checks the brief against what this server has: model, presets, size, currency. Blocks.
     pub fn check(&self, app: &App) -> Result<(), ApiError> {
+        crate::brand::check_channels(&crate::brand::channels(app)?, "brief.channels", &self.brief.channels)?;
         for final_seed in [None, Some(0)] {
             app.check(&self.draft("", "", final_seed)).map_err(|error| match error.field.as_deref() {
                 Some("project") | None => error,

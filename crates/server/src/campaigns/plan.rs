@@ -91,7 +91,7 @@ pub async fn plan(app: &Arc<App>, id: &str) -> Result<CampaignPlan, ApiError> {
     let (work, extent) = app
         .blocking(move |app| {
             let campaign = app.store.campaign(&own)?;
-            let work = Work::of(&campaign)?;
+            let work = Work::of(&campaign)?.with_kit(app)?;
             work.check(app)?;
             let prompts = app.store.prompt_lengths(&own, PROMPT_STEP)?;
             let there = app.store.campaign_progress(&own)?;

@@ -58,7 +58,8 @@ pub struct AssetQuery {
 }
 
 impl AssetQuery {
-    fn filter(&self) -> Result<AssetFilter, ApiError> {
+    /// The filter, checked.
+    pub fn filter(&self) -> Result<AssetFilter, ApiError> {
         let kind = match self.kind.as_deref() {
             None | Some("image") => Some(AssetKind::Image),
             Some("upload") => Some(AssetKind::Upload),

@@ -2,6 +2,7 @@
 
 mod assets;
 mod bakeoffs;
+mod brand;
 mod campaigns;
 mod download;
 mod events;
@@ -85,4 +86,5 @@ pub fn described() -> OpenApiRouter<Arc<App>> {
         .merge(campaigns::described())
         .merge(prices::described())
         .merge(bakeoffs::described())
+        .merge(brand::described())
 }

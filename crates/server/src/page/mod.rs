@@ -55,6 +55,8 @@ pub const FILES: &[PageFile] = files![
     "bakeoff-setup.js",
     "bakeoff-vote.js",
     "brand.js",
+    "brand-kit.js",
+    "brand-parts.js",
     "campaign-bakeoff.js",
     "campaign-deliver.js",
     "campaign-aids.js",

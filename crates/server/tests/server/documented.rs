@@ -60,3 +60,14 @@ fn the_commands_for_bake_offs_work() {
     let picture = std::fs::read(folder.path().join("left.webp")).unwrap();
     assert_eq!(&picture[8..12], b"WEBP");
 }
+
+#[test]
+fn the_commands_for_brands_work() {
+    let _one = one_at_a_time();
+    let Some(folder) = run("brand.md") else { return };
+    let zip = std::fs::read(folder.path().join("spring.zip")).unwrap();
+    let archive = zip::ZipArchive::new(std::io::Cursor::new(zip)).unwrap();
+    let names: Vec<String> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
+    assert!(["manifest.csv", "contact-sheet.pdf"].iter().all(|name| names.iter().any(|n| n == name)), "{names:?}");
+    assert!(names.iter().any(|name| name.starts_with("google.display.300x250/")), "{names:?}");
+}

@@ -4,6 +4,7 @@ mod access;
 mod bad_input;
 mod bakeoffs;
 mod bombs;
+mod brand;
 mod campaigns;
 mod clients;
 mod crash;
