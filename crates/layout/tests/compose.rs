@@ -57,12 +57,39 @@ fn every_built_in_template_takes_ordinary_words() {
             let bad: Vec<String> =
                 composed.findings.iter().filter(|f| f.level > Level::Note).map(ToString::to_string).collect();
             // Small pictures are enlarged on large canvases; nothing else may be said.
-            let bad: Vec<&String> = bad.iter().filter(|text| !text.contains("enlarged")).collect();
+            let bad: Vec<&String> = bad.iter().filter(|text| !text.contains("resampled")).collect();
             assert!(bad.is_empty(), "{}: {bad:?}", template.name);
             let again = compose(template, &brand(), picture, &texts, size).unwrap();
             assert_eq!(composed.picture, again.picture, "{}", template.name);
         }
     }
+}
+
+#[test]
+fn words_keep_away_from_the_subject_or_say_so() {
+    let ball = |x: f64, y: f64| {
+        let pixels = (0..600 * 314).flat_map(|i| {
+            let (px, py) = (f64::from(i % 600) / 600.0, f64::from(i / 600) / 314.0);
+            if (px - x).hypot((py - y) / 1.9) < 0.13 { [60, 40, 30, 255] } else { [225, 222, 200, 255] }
+        });
+        Picture::new(600, 314, pixels.collect()).unwrap()
+    };
+    let wide = Template::built_in("overlay.wide").unwrap();
+    let said = |template: &Template, picture: &Picture| {
+        let composed = compose(template, &brand(), picture, &usual(), (1200, 628)).unwrap();
+        let kinds = composed.findings.iter().map(|finding| match finding.kind {
+            Kind::Turned => "turned",
+            Kind::OnSubject { .. } => "on subject",
+            _ => "",
+        });
+        let words = composed.placed.iter().find(|(layer, _)| layer == "words").unwrap().1;
+        (kinds.filter(|kind| !kind.is_empty()).collect::<Vec<_>>(), words.x < 600)
+    };
+    assert_eq!(said(wide, &ball(0.75, 0.5)), (vec![], true));
+    assert_eq!(said(wide, &ball(0.25, 0.5)), (vec!["turned"], false));
+    let mut fixed = wide.clone();
+    fixed.turn = None;
+    assert_eq!(said(&fixed, &ball(0.25, 0.5)), (vec!["on subject"], true));
 }
 
 #[test]

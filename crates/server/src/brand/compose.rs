@@ -8,7 +8,6 @@ use delivery::{Channel, Confidence, Drawn, Format, Item};
 use layout::{BrandKit, Picture, Side, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::Asset;
 use utoipa::ToSchema;
 
 use super::{FindingView, Ready, channels, delivery_error, pixels_again, ready};
@@ -178,9 +177,4 @@ pub fn told(drawn: &Drawn) -> Vec<FindingView> {
     let mut findings: Vec<&layout::Finding> = drawn.findings.iter().collect();
     findings.sort_by(|a, b| b.level.cmp(&a.level));
     findings.into_iter().map(FindingView::from).collect()
-}
-
-/// The name of an asset for people: the beginning of its prompt.
-pub fn title(asset: &Asset) -> String {
-    asset.prompt.chars().take(80).collect()
 }
