@@ -87,6 +87,7 @@ fn from_a_brief_to_finals() {
     assert!(lines.len() == 3 && lines[1].starts_with("c0-1-2.png,c0-1,"), "{manifest}");
     let picture = formats::picture::decode(&std::fs::read(folder.join("out/c3-2-1.png")).unwrap()).unwrap();
     assert!(picture.text.iter().any(|(_, text)| text.contains("a green bicycle in city 3")));
+    channels(folder);
 
     // Approval always follows a review, and what is under review stays picked.
     let review = |to: &str| run(folder, &["review", "Spring", "c0-1:2", "c3-2:1", "--to", to, "--by", "anna"]);
@@ -114,6 +115,53 @@ fn from_a_brief_to_finals() {
     let gone = last(folder, &["delete", "Spring", "--pictures", "--yes"]);
     assert_eq!((&gone["removed"], &gone["kept"]), (&122.into(), &0.into()));
     assert_eq!(run(folder, &["report", "Spring"]).status.code(), Some(1));
+}
+
+/// The picks of that campaign for channels: folders and a ZIP say the same, a kit from a file, mistakes by name.
+fn channels(folder: &Path) {
+    let kit = "schema = 1\nname = \"House\"\nversion = 4\n[[colours]]\nrole = \"primary\"\nvalue = \"#1f4d3a\"\n";
+    std::fs::write(folder.join("house.toml"), kit).unwrap();
+    std::fs::write(folder.join("wrong.toml"), kit.replace("#1f4d3a", "green")).unwrap();
+    let all = [
+        ["export", "Spring", "channels", "--channels", "meta.feed.1x1,google.display.300x250", "--kit", "house.toml"],
+        [
+            "--template",
+            "words",
+            "--text",
+            "headline=Hallo",
+            "--names",
+            "{asset}.{ext}",
+            "--template",
+            "meta.feed.1x1=crop",
+        ],
+    ]
+    .concat();
+    assert_eq!(last(folder, &all)["files"], 4);
+    let manifest = std::fs::read(folder.join("channels/manifest.csv")).unwrap();
+    let text = String::from_utf8(manifest.clone()).unwrap();
+    assert!(text.lines().count() == 5 && text.contains(",House,4,"), "{text}");
+    assert!(folder.join("channels/google.display.300x250/c0-1-2.jpg").is_file(), "{text}");
+    assert!(std::fs::read(folder.join("channels/contact-sheet.pdf")).unwrap().starts_with(b"%PDF"));
+    assert_eq!(std::fs::read_dir(folder.join("channels")).unwrap().count(), 4, "nothing else is left there");
+
+    let zipped = last(folder, &[&all[..], &["--zip"]].concat());
+    assert!(zipped["place"].as_str().unwrap().ends_with("Spring.zip"), "{zipped}");
+    // Nothing is compressed: the manifest of the folder stands in the ZIP as it is.
+    let zip = std::fs::read(folder.join("channels/Spring.zip")).unwrap();
+    assert!(zip.windows(manifest.len()).any(|part| part == manifest));
+    for (args, told) in [
+        (&["--channels", "meta.nowhere"][..], "there is no channel 'meta.nowhere'"),
+        (&["--zip"], "the brief names no channels"),
+        (&["--channels", "meta.story", "--kit", "wrong.toml"], "wrong.toml: toml: line 6"),
+        (&["--channels", "meta.story", "--kit", "nothing.toml"], "nothing.toml"),
+        (&["--channels", "meta.story", "--kit", "House"], "no brand kit 'House'"),
+        (&["--channels", "meta.story", "--template", "nothing"], "there is no template 'nothing'"),
+        (&["--channels", "meta.story", "--text", "x"], "--text 'x' is not KEY=VALUE"),
+        (&["--channels", "meta.story", "--approved"], "nothing is picked (or approved) yet"),
+    ] {
+        let output = run(folder, &[&["export", "Spring", "wrong"], args].concat());
+        assert!(output.status.code() == Some(2) && said(&output).contains(told), "{args:?}: {}", said(&output));
+    }
 }
 
 #[test]

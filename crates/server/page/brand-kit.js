@@ -14,9 +14,9 @@ export function editor(view, { changed, saved }) {
   const rules = structuredClone(view.kit);
   const body = h("form", { className: "kit-form", noValidate: true, autocomplete: "off" });
   const tell = () => changed(rules);
-  const paint = () => body.replaceChildren(
+  const paint = () => body.replaceChildren(...[
     section("Colours", colours(rules, tell, paint)), section("Fonts", fonts(rules, view, tell, paint)), section("Logos", logos(rules, view, tell, paint)),
-    section("Words for prompts", words(rules, tell)), lacks(view), h("p", { className: "error", data: { error: "" }, role: "alert" }), buttons(view), versions(view, saved));
+    section("Words for prompts", words(rules, tell)), lacks(view), h("p", { className: "error", data: { error: "" }, role: "alert" }), buttons(view), versions(view, saved)].filter(Boolean));
   body.addEventListener("submit", async (event) => {
     event.preventDefault();
     try {
@@ -28,7 +28,9 @@ export function editor(view, { changed, saved }) {
   });
   paint();
   body.addEventListener("publish", () => publish(view, saved, body));
-  return h("details", { className: "more", open: false }, h("summary", {}, `Edit ${view.name}`), body);
+  const box = h("details", { className: "more" }, h("summary", {}, `Edit ${view.name}`), body);
+  box.addEventListener("toggle", () => { if (box.open) box.scrollIntoView({ block: "nearest" }); });
+  return box;
 }
 
 const section = (title, ...inside) => h("fieldset", { className: "field kit-part" }, h("legend", {}, title), ...inside);
@@ -62,7 +64,7 @@ function colours(rules, tell, paint) {
     const well = input(`Colour ${i + 1}`, colour.value, (text) => { colour.value = text; hex.value = text; tell(); }, { type: "color" });
     const role = input(`What colour ${i + 1} is for`, colour.role, (text) => { colour.role = text.trim(); tell(); }, { maxLength: 60 });
     role.setAttribute("list", "kit-roles");
-    return h("div", { className: "kit-row" }, well, hex, role,
+    return h("div", { className: "kit-row" }, well, role, hex,
       number(`Tolerance of colour ${i + 1} (CIEDE2000)`, colour.tolerance, [0, 100, 1], (value) => { colour.tolerance = value; tell(); }), gone(colour.role, () => drop(rules.colours, i, tell, paint)));
   };
   const next = () => ROLES.find((role) => !rules.colours.some((colour) => colour.role === role)) ?? `colour-${rules.colours.length + 1}`;

@@ -60,7 +60,7 @@ export function composer({ begun = () => {}, done, failed, wait = 160 }) {
 
 /** One composition as a figure: a place of its shape, and the picture when it is there. */
 export function composed(request, { width, height }, caption) {
-  const image = h("img", { alt: caption, loading: "lazy" });
+  const image = h("img", { alt: caption });
   const note = h("figcaption", {}, caption);
   const figure = h("figure", { className: "composed" }, h("div", { className: "composed-place", css: { "aspect-ratio": `${width} / ${height}` } }, image), note);
   const ready = post("compose/preview", request).then((made) => {

@@ -91,6 +91,7 @@ const channel = () => state.channels.find((one) => one.id === parts.channel.valu
 
 function showTemplates(chosen = parts.template.value) {
   const own = channel()?.template;
+  parts.safe.disabled = !channel()?.safe;
   const near = (one) => Math.abs(Math.log((one.width / one.height) * (channel().height / channel().width)));
   const sorted = [...state.templates].sort((a, b) => near(a) - near(b));
   fill(parts.template, [

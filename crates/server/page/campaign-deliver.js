@@ -35,7 +35,7 @@ function build(campaign, place, data) {
   const view = { campaign, data, wish, table: h("div", { className: "deliver-templates" }), plan: h("div", { className: "deliver-plan" }), previews: h("div", { className: "composed-grid" }), past: h("div", {}) };
   view.button = h("button", { type: "submit", className: "primary big" }, view.label = h("b", {}, "Deliver"), view.note = h("span", {}, "\u00a0"));
   view.form = h("form", { className: "deliver", noValidate: true, autocomplete: "off" },
-    h("section", {}, h("h2", {}, "Channels"), ...grouped(data.channels).map(([title, channels]) => group(view, title, channels)), error("channels")),
+    h("section", {}, h("h2", {}, "Channels"), h("div", { className: "channel-groups" }, ...grouped(data.channels).map(([title, channels]) => group(view, title, channels))), error("channels")),
     h("div", { className: "deliver-columns" },
       h("section", { className: "card" }, h("h3", {}, "How"), ...how(view), h("div", { className: "action wide" }, view.button, error(""))),
       h("section", {}, view.plan, view.previews, view.past)));
@@ -58,7 +58,7 @@ function group(view, title, channels) {
     const scale = 46 / Math.max(channel.width, channel.height);
     const shape = h("i", { className: "channel-shape", aria: { hidden: "true" }, css: { width: `${Math.max(4, channel.width * scale)}px`, height: `${Math.max(4, channel.height * scale)}px` } });
     return h("label", { className: "channel-card" }, box, h("span", { className: "channel-body" }, h("span", { className: "channel-place" }, shape),
-      h("b", {}, shortName(channel)), h("small", {}, `${channel.width} × ${channel.height}${channel.max_bytes ? ` · ${bytes(channel.max_bytes)}` : ""}`)));
+      h("b", {}, shortName(channel)), h("small", {}, h("span", {}, `${channel.width} × ${channel.height}`), h("span", {}, channel.max_bytes ? `up to ${bytes(channel.max_bytes)}` : "any size"))));
   };
   return h("fieldset", { className: "field" }, h("legend", {}, title), h("div", { className: "channel-cards" }, ...channels.map(card)));
 }

@@ -169,7 +169,8 @@ pub fn distance(kit: &BrandKit, swatches: &[colours::Swatch]) -> Option<(f64, f6
         kit.colours.iter().any(|colour| swatch.colour.delta_e(colour.value) <= colour.tolerance)
     };
     let inside: f64 = swatches.iter().filter(|swatch| within(swatch)).map(|swatch| swatch.share).sum();
-    Some((found.mean, inside.clamp(0.0, 1.0)))
+    // The sum of nothing is -0.
+    Some((found.mean, (inside + 0.0).clamp(0.0, 1.0)))
 }
 
 /// Findings of a composition, the worst first.
