@@ -6,12 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::parse_money;
 use crate::matrix::Matrix;
+use crate::results::parse_day;
 use crate::rows::{ID_COLUMN, MAX_ROWS};
 use crate::table::MAX_CELL_BYTES;
 use crate::template::{MAX_NAME_BYTES, Template, is_name};
 
 /// Most candidates of an asset: as many pictures as a job may have.
 pub const MAX_CANDIDATES: u32 = 64;
+/// Largest first seed: every neighbour of it is still exact in JSON.
+const MAX_FIRST_SEED: u64 = (1 << 53) - 1 - MAX_CANDIDATES as u64;
 /// Most channels, slots, texts.
 const MAX_ITEMS: usize = 64;
 /// Longest prompt in bytes, here and finished: as long as the engine takes.
@@ -60,6 +63,10 @@ pub struct Brief {
     /// Seeds follow from this instead of from the campaign's id: the same number, the same pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// Drafts of every row begin with this seed itself, below 2^53, and go on to its neighbours: variations of a picture that has
+    /// it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_seed: Option<u64>,
     /// Values of slots; they multiply. A column of the rows replaces the values of its slot.
     pub slots: BTreeMap<String, Vec<String>>,
     /// Columns of the rows that stand in no prompt: headlines, languages, links.
@@ -94,6 +101,7 @@ impl Default for Brief {
             style: String::new(),
             size: None,
             seed: None,
+            first_seed: None,
             slots: BTreeMap::new(),
             texts: Vec::new(),
         }
@@ -172,7 +180,7 @@ impl Brief {
             }
         }
         if let Some(day) = &self.deadline
-            && !is_day(day)
+            && parse_day(day).is_none()
         {
             return Err(BriefError::new("deadline", "is not a day such as 2027-03-01"));
         }
@@ -184,6 +192,14 @@ impl Brief {
         }
         if !(1..=MAX_CANDIDATES).contains(&self.candidates) {
             return Err(BriefError::new("candidates", format!("{} is not in 1..={MAX_CANDIDATES}", self.candidates)));
+        }
+        if let Some(seed) = self.first_seed {
+            if self.seed.is_some() {
+                return Err(BriefError::new("first_seed", "stands beside 'seed': keep one"));
+            }
+            if seed > MAX_FIRST_SEED {
+                return Err(BriefError::new("first_seed", format!("{seed} is not in 0..={MAX_FIRST_SEED}")));
+            }
         }
         let template = self.template()?;
         self.check_slots(&template.slots())
@@ -290,27 +306,6 @@ fn sound(field: &str, text: &str, most: usize) -> Result<(), BriefError> {
     }
 }
 
-/// Whether a text is a day of the calendar, `YYYY-MM-DD`.
-fn is_day(text: &str) -> bool {
-    let shape = text.bytes().enumerate().all(|(i, byte)| match i {
-        4 | 7 => byte == b'-',
-        _ => byte.is_ascii_digit(),
-    });
-    if text.len() != 10 || !shape {
-        return false;
-    }
-    let number = |range: std::ops::Range<usize>| text[range].parse::<u32>().unwrap_or(0);
-    let (year, month, day) = (number(0..4), number(5..7), number(8..10));
-    let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    let last = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + u32::from(leap),
-        _ => 0,
-    };
-    (1..=last).contains(&day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -374,6 +369,8 @@ mod tests {
             ("candidates = 65", "candidates"),
             ("candidates = -1", "candidates"),
             ("seed = -1", "seed"),
+            ("seed = 1\nfirst_seed = 1", "first_seed"),
+            ("first_seed = 9007199254740991", "first_seed"),
             ("size = ''", "size"),
             ("prompt = 'a {b'", "prompt"),
             ("prompt = 'a {prompt}'", "prompt"),

@@ -4,6 +4,7 @@
 //! brief (TOML, JSON) ─► template with {slots} ┐
 //! slots × values ─► matrix ───────────────────┼─► rows, each a finished prompt ─► seeds ─► drafts ─► pick ─► final
 //! CSV (UTF-8, UTF-16), streamed ──────────────┘
+//! CSV of results, streamed ─► days of creatives, or what is wrong with which row
 //! ```
 //! Nothing here draws, keeps or sends anything: text and numbers go in, text and numbers come out.
 
@@ -12,6 +13,7 @@
 mod brief;
 mod budget;
 mod matrix;
+mod results;
 mod review;
 mod rows;
 mod seed;
@@ -21,6 +23,7 @@ mod template;
 pub use brief::{Brief, BriefError, BudgetText, MAX_CANDIDATES};
 pub use budget::{Ledger, MICROS, OverBudget, Rate, money, parse_money};
 pub use matrix::Matrix;
+pub use results::{MAX_COUNT, MAX_DAYS, Metric, ResultRow, Results, Unit, day_text, parse_day, read_results};
 pub use review::ReviewState;
 pub use rows::{DryRun, MAX_ROWS, MAX_SHOWN, Row, RowError, RowsError, dry_run, import};
 pub use seed::seed;
