@@ -1,4 +1,4 @@
-//! What a server keeps: jobs, pictures, projects, campaigns, brand kits, keys and settings, in one folder.
+//! What a server keeps: jobs, pictures, projects, campaigns, bake-offs, brand kits, experiments, keys and settings, in one folder.
 //!
 //! ```text
 //! DATA/calotype.sqlite     jobs, asset rows, projects, keys, settings (SQLite, write-ahead log)
@@ -16,6 +16,7 @@ mod bakeoffs;
 mod brand;
 mod campaigns;
 mod error;
+mod experiments;
 mod files;
 mod jobs;
 mod keys;
@@ -48,6 +49,10 @@ pub use campaigns::{
     RowFilter, ShareLink, Stage, Task, TaskCount, TaskState, UnderWay, Vote,
 };
 pub use error::StoreError;
+pub use experiments::{
+    Creative, DayResult, Experiment, ImportChanges, ImportMode, MAX_PUBLISHED, NewCreative, NewExperiment,
+    ResultChange, assignment_name,
+};
 pub use jobs::{End, Job, JobFilter, MAX_ATTEMPTS, MAX_WAITING, MAX_WAITING_BATCH, NewJob, Priority, State, Submitted};
 pub use keys::{Key, MIN_KEY_BYTES};
 pub use projects::{DEFAULT_PROJECT, Project};

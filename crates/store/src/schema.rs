@@ -281,6 +281,58 @@ const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX deliveries_campaign ON deliveries (campaign, seq);
 ",
+    "
+    CREATE TABLE experiments (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL UNIQUE,
+        slug TEXT NOT NULL UNIQUE,
+        campaign TEXT REFERENCES campaigns(id) ON DELETE SET NULL,
+        metric TEXT NOT NULL,
+        assignment TEXT,
+        alpha REAL NOT NULL,
+        caring REAL NOT NULL,
+        tuning REAL NOT NULL,
+        plan TEXT,
+        url TEXT,
+        source TEXT NOT NULL,
+        medium TEXT NOT NULL,
+        unit TEXT,
+        reweighted INTEGER NOT NULL DEFAULT 0,
+        token TEXT UNIQUE,
+        created_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX experiments_campaign ON experiments (campaign);
+    CREATE TABLE creatives (
+        experiment INTEGER NOT NULL REFERENCES experiments(seq) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        key TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        candidate TEXT REFERENCES candidates(id) ON DELETE SET NULL,
+        asset TEXT REFERENCES assets(id) ON DELETE SET NULL,
+        weight REAL NOT NULL,
+        PRIMARY KEY (experiment, position)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX creatives_asset ON creatives (asset);
+    CREATE INDEX creatives_candidate ON creatives (candidate);
+    CREATE TABLE experiment_results (
+        experiment INTEGER NOT NULL REFERENCES experiments(seq) ON DELETE CASCADE,
+        creative INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        people INTEGER NOT NULL,
+        clicks INTEGER,
+        conversions INTEGER,
+        revenue REAL,
+        revenue_squared REAL,
+        PRIMARY KEY (experiment, day, creative)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE campaign_origins (
+        campaign TEXT PRIMARY KEY REFERENCES campaigns(id) ON DELETE CASCADE,
+        experiment INTEGER NOT NULL REFERENCES experiments(seq) ON DELETE CASCADE,
+        creative TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX campaign_origins_experiment ON campaign_origins (experiment);
+",
 ];
 
 /// Sets the connection up and brings the tables to the newest version; whether there were none.
