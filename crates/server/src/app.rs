@@ -9,6 +9,7 @@ use store::{Asset, AssetKind, Job, NewAsset, NewJob, Priority, State, Store, Sub
 
 use crate::brand::Brands;
 use crate::error::ApiError;
+use crate::experiments::Assigning;
 use crate::live::Happening;
 use crate::metrics::Metrics;
 use crate::models::Models;
@@ -44,6 +45,8 @@ pub struct App {
     pub feeder: tokio::sync::Notify,
     /// Held while somebody waits for a quiet moment to measure the machine.
     pub warming: tokio::sync::Mutex<()>,
+    /// Tests that assign people.
+    pub assigning: Assigning,
     /// Who may come in.
     pub guard: Guard,
     /// How often each key may ask for drawing.
@@ -134,6 +137,7 @@ impl App {
             planner: Planner::new(worker),
             feeder: tokio::sync::Notify::default(),
             warming: tokio::sync::Mutex::default(),
+            assigning: Assigning::default(),
             guard,
             rate,
             brands: Brands::default(),

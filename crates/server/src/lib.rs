@@ -15,6 +15,7 @@ mod brand;
 mod campaigns;
 mod config;
 mod error;
+mod experiments;
 mod extract;
 mod live;
 mod mcp;
@@ -48,9 +49,14 @@ pub use brand::{DeliveryRequest, Picks};
 pub use campaigns::{CampaignPlan, CampaignReport, Satisfaction};
 pub use config::{DEFAULT_PORT, DEFAULT_RATE, HEADER_TIMEOUT, ServeConfig, default_data_folder};
 pub use error::ServeError;
+pub use experiment::Assignment;
+pub use experiments::{
+    CreativeRequest, ExperimentReport, ExperimentRequest, ExperimentView, ImportView, NextRequest, NextRound,
+    PowerPlan, PowerRequest, SharesView, plan_experiment,
+};
 pub use native::{LinkView, NewLink};
 pub use prices::{PriceAnswer, PriceRequest};
-pub use store::{Stage, Verdict, now_ms};
+pub use store::{ImportMode, Stage, Verdict, now_ms};
 pub use studio::{Delivered, Exported, RunProgress, Studio};
 pub use worker::process::WorkerCommand;
 
@@ -93,6 +99,7 @@ impl Server {
             Guard::new(&config, keys, needs_key),
             Rate::new(config.rate),
         ));
+        app.assigning.load(&app.store)?;
         Ok(Self { app, listener, config })
     }
 

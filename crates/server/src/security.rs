@@ -3,7 +3,9 @@
 //! * Host: a name that is not ours means that somebody else's name leads to this machine (DNS rebinding). Addresses are
 //!   ours, as such an attack needs a name.
 //! * Origin: a page may only talk to the server it came from, unless its origin was configured.
-//! * Key: needed when others can reach the server; below [`SHARED`] and [`SHARED_PAGE`] the token of a share link, always.
+//! * Key: needed when others can reach the server; below [`SHARED`] and [`SHARED_PAGE`] the token of a share link, always; below
+//!   [`ASSIGN`] the token of a published test. That one stands in the source of landing pages, so pages of any origin may ask, and
+//!   learn nothing but which creative somebody is to see.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -38,6 +40,8 @@ pub const SHARED: &str = "/api/v1/shared/";
 
 /// Where the page of a share link is, with its files.
 pub const SHARED_PAGE: &str = "/shared/";
+/// Where whoever knows the token of a published test may ask who sees what.
+pub const ASSIGN: &str = "/api/v1/assign/";
 
 /// The word for a link that opens nothing.
 const NO_LINK: &str = "no_link";
@@ -207,6 +211,14 @@ fn given_key(headers: &HeaderMap) -> Option<String> {
 
 /// Lets a request in and notes who comes.
 async fn enter(app: &Arc<App>, request: &mut Request, path: &str, peer: IpAddr) -> Result<(), ApiError> {
+    if let Some(token) = path.strip_prefix(ASSIGN) {
+        app.guard.host(request.headers())?;
+        let message = "nothing assigns people here: the test is unknown or withdrawn";
+        let published = app.assigning.of(token);
+        let published = published.ok_or_else(|| ApiError::status(StatusCode::UNAUTHORIZED, "no_test", message))?;
+        request.extensions_mut().insert(published);
+        return Ok(());
+    }
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let Some(rest) = path.strip_prefix(SHARED).or_else(|| path.strip_prefix(SHARED_PAGE)) else {
         let owner = app.guard.check(&method, path, &headers, peer)?;

@@ -107,7 +107,7 @@ impl Work {
             order: engine::Order {
                 prompt,
                 negative,
-                seed: final_seed.unwrap_or_else(|| campaign::seed(&self.seeds, row, 0)),
+                seed: final_seed.or(brief.first_seed).unwrap_or_else(|| campaign::seed(&self.seeds, row, 0)),
                 count: if final_seed.is_some() { 1 } else { brief.candidates },
                 preset: if final_seed.is_some() { self.preset } else { self.draft_preset },
                 size: self.size,

@@ -4,8 +4,10 @@ mod assets;
 mod bakeoffs;
 mod brand;
 mod campaigns;
+mod csv_body;
 mod download;
 mod events;
+mod experiments;
 mod inspect;
 mod jobs;
 pub mod models;
@@ -87,4 +89,5 @@ pub fn described() -> OpenApiRouter<Arc<App>> {
         .merge(prices::described())
         .merge(bakeoffs::described())
         .merge(brand::described())
+        .merge(experiments::described())
 }

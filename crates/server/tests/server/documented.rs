@@ -71,3 +71,10 @@ fn the_commands_for_brands_work() {
     assert!(["manifest.csv", "contact-sheet.pdf"].iter().all(|name| names.iter().any(|n| n == name)), "{names:?}");
     assert!(names.iter().any(|name| name.starts_with("google.display.300x250/")), "{names:?}");
 }
+
+#[test]
+fn the_commands_for_experiments_work() {
+    let _one = one_at_a_time();
+    let Some(folder) = run("experiments.md") else { return };
+    assert_eq!(&std::fs::read(folder.path().join("seen.jpg")).unwrap()[..2], [0xff, 0xd8]);
+}

@@ -108,12 +108,13 @@ fn overload(server: &Server, span: Duration, per_second: f64) -> Found {
     found.into_inner().unwrap()
 }
 
-fn milliseconds(since: Instant) -> f64 {
+/// Milliseconds since then.
+pub fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
 /// The value below which a share of all lies.
-fn percentile(values: &[f64], share: f64) -> f64 {
+pub fn percentile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[((sorted.len() - 1) as f64 * share).round() as usize]

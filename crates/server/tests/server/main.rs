@@ -1,6 +1,7 @@
 //! The server as a process, from outside: what it promises about access, bad input, load, crashes and clients.
 
 mod access;
+mod assign_load;
 mod bad_input;
 mod bakeoffs;
 mod bombs;
@@ -10,6 +11,7 @@ mod clients;
 mod crash;
 mod documented;
 mod drawing;
+mod experiments;
 mod load;
 mod overload;
 mod page;

@@ -1,22 +1,17 @@
-//! Rows of a campaign. A file is read while it arrives and never kept as a whole; it is sent as it is, with the type `text/csv`,
-//! which no form of another page can send without asking first.
+//! Rows of a campaign.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use campaign::{Brief, ReviewState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{RowFilter, TaskState};
-use tokio::sync::mpsc;
-use tokio_stream::StreamExt;
 use utoipa::{IntoParams, ToSchema};
 
 use super::candidates::CandidateView;
@@ -25,13 +20,10 @@ use crate::app::App;
 use crate::campaigns::{CampaignPlan, Extent, Work, add_rows, predict};
 use crate::error::ApiError;
 use crate::extract::Query;
+use crate::native::csv_body::read_csv;
 
 /// Most rows of a dry run.
 pub const MAX_FIRST: u32 = 200;
-/// How long the rest of a file that was refused may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Pieces of a body that wait to be read.
-const PIECES: usize = 4;
 
 /// What the first rows would become.
 #[derive(Debug, Serialize, ToSchema)]
@@ -218,61 +210,13 @@ pub async fn import(
     request: Request,
 ) -> Result<Response, ApiError> {
     let first = query.dry_run.map(|first| ApiError::in_range("dry_run", first, 1..=MAX_FIRST)).transpose()?;
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
-    if !kind.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("text/csv") {
-        let message = "the body must be the file itself, with the header Content-Type: text/csv";
-        return Err(ApiError::status(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_csv", message));
-    }
-    let (sender, pieces) = mpsc::channel(PIECES);
-    let reading = app.blocking(move |app| {
-        let mut csv = Body { pieces, piece: Bytes::new() };
+    read_csv(&app, request, move |app, csv| {
         if let Some(first) = first {
             let brief = Work::of(&app.store.campaign(&id)?)?.brief;
-            return Ok(Json(dry_run(&brief, Some(&mut csv), first)?).into_response());
+            return Ok(Json(dry_run(&brief, Some(csv), first)?).into_response());
         }
-        let added = add_rows(app, &id, &mut csv)?;
+        let added = add_rows(app, &id, csv)?;
         Ok((StatusCode::CREATED, Json(Added { added })).into_response())
-    });
-    let feeding = async {
-        let mut body = request.into_body().into_data_stream();
-        let mut reads_on = true;
-        while let Some(piece) = body.next().await {
-            // Whoever reads may have seen enough.
-            let is_broken = piece.is_err();
-            reads_on = reads_on && sender.send(piece.map_err(io::Error::other)).await.is_ok();
-            if is_broken {
-                break;
-            }
-        }
-        drop(sender);
-    };
-    tokio::pin!(reading, feeding);
-    tokio::select! {
-        answer = &mut reading => {
-            // Most clients hear an answer only after they have said everything.
-            let _ = tokio::time::timeout(PATIENCE, feeding).await;
-            answer
-        }
-        () = &mut feeding => reading.await,
-    }
-}
-
-/// A body as it arrives.
-struct Body {
-    pieces: mpsc::Receiver<io::Result<Bytes>>,
-    piece: Bytes,
-}
-
-impl Read for Body {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.pieces.blocking_recv() {
-                Some(piece) => self.piece = piece?,
-                None => return Ok(0),
-            }
-        }
-        let count = buffer.len().min(self.piece.len());
-        buffer[..count].copy_from_slice(&self.piece.split_to(count));
-        Ok(count)
-    }
+    })
+    .await
 }
