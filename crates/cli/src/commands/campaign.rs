@@ -149,7 +149,8 @@ fn read_brief(path: &Path) -> anyhow::Result<Brief> {
     Brief::parse(&text).map_err(|error| UsageError(format!("{}: {error}", path.display())).into())
 }
 
-fn open(path: &Path) -> anyhow::Result<File> {
+/// Opens a file.
+pub fn open(path: &Path) -> anyhow::Result<File> {
     File::open(path).with_context(|| path.display().to_string())
 }
 

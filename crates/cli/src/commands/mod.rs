@@ -5,6 +5,7 @@ pub mod bench;
 pub mod campaign;
 pub mod dataset;
 pub mod eval;
+pub mod experiment;
 pub mod generate;
 pub mod inspect;
 pub mod models;
