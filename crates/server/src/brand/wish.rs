@@ -196,7 +196,7 @@ fn picks(
         }
         compose::focus(&field, *point)?;
     }
-    let (rows, _) = app.store.campaign_rows(&campaign.id, None, 0, u32::MAX)?;
+    let (rows, _) = app.store.campaign_rows(&campaign.id, &store::RowFilter::default(), 0, u32::MAX)?;
     let values: BTreeMap<String, BTreeMap<String, String>> =
         rows.into_iter().map(|row| (row.key, serde_json::from_str(&row.slots).unwrap_or_default())).collect();
     let (mut picks, mut missing) = (Vec::new(), Vec::new());

@@ -116,7 +116,7 @@ fn chosen<'e>(app: &App, experiment: &'e Experiment, key: Option<&str>) -> Resul
 fn of_candidate(app: &App, candidate: &Candidate) -> Result<(Brief, String), ApiError> {
     let campaign = app.store.campaign(&candidate.campaign)?;
     let mut brief: Brief = serde_json::from_str(&campaign.brief).map_err(ApiError::internal)?;
-    let (rows, _) = app.store.campaign_rows(&campaign.id, None, 0, u32::MAX)?;
+    let (rows, _) = app.store.campaign_rows(&campaign.id, &store::RowFilter::default(), 0, u32::MAX)?;
     let row = rows.into_iter().find(|row: &CampaignRow| row.key == candidate.row);
     let values: BTreeMap<String, Value> = row.and_then(|row| serde_json::from_str(&row.slots).ok()).unwrap_or_default();
     let template = brief.template()?;
