@@ -202,7 +202,7 @@ const ask = composer({
     parts.figure.replaceChildren(image);
     const bad = made.findings.filter((one) => one.level === "error").length;
     parts.note.textContent = `${made.width} × ${made.height} · ${made.template ?? "crop"} · ${made.kit.name}, version ${made.kit.version}${state.draft ? ", not kept yet" : ""}${bad ? ` · ${bad} must be mended` : ""}`;
-    parts.list.replaceChildren(...[h("h3", {}, "Findings"), findings(made.findings, made.kit_findings), made.palette ? h("h3", {}, "Colours") : null, palette(made.palette)].filter(Boolean));
+    parts.list.replaceChildren(...[h("h2", {}, "Findings"), findings(made.findings, made.kit_findings), made.palette ? h("h2", {}, "Colours") : null, palette(made.palette)].filter(Boolean));
     if (parts.galleryBox.open) showGallery();
   },
   failed: (error) => {

@@ -162,6 +162,9 @@ impl File {
             let scales = self.scales(name, view.shape)?;
             let columns = (view.elements() / scales.len().max(1)).max(1);
             for (row, &scale) in scales.iter().enumerate().skip(first / columns) {
+                if values.is_empty() {
+                    break;
+                }
                 let begin = first.max(row * columns);
                 let (part, rest) = values.split_at_mut(((row + 1) * columns - begin).min(values.len()));
                 decode(view.dtype, bytes(begin, part.len()), scale, part);

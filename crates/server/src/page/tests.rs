@@ -89,7 +89,9 @@ fn every_import_is_a_file_that_exports_the_name() {
             let from = quoted(line, "from \"./")[0];
             let other = text(from);
             let names = line.split(['{', '}']).nth(1).unwrap_or_default();
-            for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            for name in
+                names.split(',').filter_map(|name| name.trim().split(" as ").next()).filter(|name| !name.is_empty())
+            {
                 let said = ["function", "async function", "const", "let", "class"]
                     .iter()
                     .any(|kind| other.contains(&format!("export {kind} {name}")));

@@ -3,13 +3,19 @@
 CALOTYPE_AXE names axe.min.js of the package axe-core, whose rules are then checked as well.
 """
 
+import io
 import os
 import sys
 import time
 
+from PIL import Image
+
 URL, FOLDER = sys.argv[1], sys.argv[2]
 PATIENCE = 240_000
 MAX_SHIFT = 0.05
+# A folder that the pictures of docs/campaigns.md are written to, and the most bytes of one.
+IMAGES = os.environ.get("CALOTYPE_DOCS_IMAGES")
+MAX_IMAGE = 60_000
 problems = []
 
 WATCH = """
@@ -92,6 +98,23 @@ def until(page, condition, arg=None):
         if time.time() > end:
             raise TimeoutError(condition)
         page.wait_for_timeout(100)
+
+
+def picture(page, name):
+    """The page as it is, for the documentation."""
+    if not IMAGES:
+        return
+    page.mouse.move(2, 450)
+    page.wait_for_timeout(500)
+    image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    image = image.resize((image.width * 4 // 5, image.height * 4 // 5), Image.Resampling.LANCZOS)
+    for quality in range(82, 20, -6):
+        data = io.BytesIO()
+        image.save(data, "WEBP", quality=quality, method=6)
+        if data.tell() <= MAX_IMAGE:
+            break
+    with open(os.path.join(IMAGES, f"campaign-{name}.webp"), "wb") as file:
+        file.write(data.getvalue())
 
 
 def look(page, name):

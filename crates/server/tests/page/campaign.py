@@ -1,5 +1,6 @@
-"""A campaign in headless Chromium, from its brief to approval: what the first rows become, mistakes in rows, drafts as they emerge,
-picks by keys alone, finals, aids, review with pinned comments, a share link and its end, how satisfied people are, deletion.
+"""A campaign in headless Chromium, from its brief to a winner and the round after it: what the first rows become, mistakes in rows,
+drafts as they emerge, picks by keys alone, finals, aids, review with pinned comments, a share link and its end, how satisfied people
+are, the rest in winner.py, deletion.
 
 usage: campaign.py URL FOLDER     screenshots go to FOLDER; exit code 0 if all is well
 
@@ -7,39 +8,18 @@ One function is one step, and STEPS is the way. CALOTYPE_DOCS_IMAGES names a fol
 written to; then the drafts are as large as people's.
 """
 
-import io
 import os
 import re
 
-from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from browser import FOLDER, URL, check, conclude, json, look, open_page, run, shifts, until, view
+import winner
+from browser import FOLDER, IMAGES, URL, check, conclude, json, look, open_page, picture, run, shifts, until, view
 
-IMAGES = os.environ.get("CALOTYPE_DOCS_IMAGES")
 SIZE = "256x256" if IMAGES else "64x64"
 NAME = "Spring"
 BAD_ROWS = "id,thing,headline\nfox,fox,Run\ncar,,Drive\ncup,cup of coffee,\n"
 ROWS = "id,thing,headline\nfox,fox,Run with us\ncar,car,Drive home\ncup,cup of coffee,Take a break\n"
-# Most bytes of a picture of the documentation.
-MAX_IMAGE = 60_000
-
-
-def picture(page, name):
-    """The page as it is, for the documentation."""
-    if not IMAGES:
-        return
-    page.mouse.move(2, 450)
-    page.wait_for_timeout(500)
-    image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    image = image.resize((image.width * 4 // 5, image.height * 4 // 5), Image.Resampling.LANCZOS)
-    for quality in range(82, 20, -6):
-        data = io.BytesIO()
-        image.save(data, "WEBP", quality=quality, method=6)
-        if data.tell() <= MAX_IMAGE:
-            break
-    with open(os.path.join(IMAGES, f"campaign-{name}.webp"), "wb") as file:
-        file.write(data.getvalue())
 
 
 def campaign(page):
@@ -400,7 +380,8 @@ def deleted(page):
     check(left == 0, f"{left} pictures are left")
 
 
-STEPS = (nothing_yet, brief, drafts, picks, aids, finals, review, approve, share, pulse, listed, other_lights, many, deleted)
+STEPS = (nothing_yet, brief, drafts, picks, aids, finals, review, approve, share, pulse, listed, other_lights,
+         winner.bakeoff, winner.deliver, winner.trial, winner.next_round, winner.report, winner.around, many, deleted)
 
 
 def main():
