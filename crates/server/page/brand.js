@@ -208,7 +208,9 @@ const ask = composer({
   failed: (error) => {
     parts.figure.classList.remove("old");
     const isKit = error.field?.startsWith("draft");
-    showError(isKit ? parts.editor.querySelector("form") ?? parts.form : parts.form, error);
+    const { message, field } = error;
+    if (isKit) showError(parts.editor.querySelector("form") ?? parts.form, { message, field: field.replace(/^draft\.?/, "") || null });
+    else showError(parts.form, error);
   },
 });
 

@@ -173,9 +173,14 @@ pub fn distance(kit: &BrandKit, swatches: &[colours::Swatch]) -> Option<(f64, f6
     Some((found.mean, (inside + 0.0).clamp(0.0, 1.0)))
 }
 
-/// Findings of a composition, the worst first.
+/// Findings of a composition, the worst first, each once.
 pub fn told(drawn: &Drawn) -> Vec<FindingView> {
-    let mut findings: Vec<&layout::Finding> = drawn.findings.iter().collect();
-    findings.sort_by(|a, b| b.level.cmp(&a.level));
+    let mut findings: Vec<&layout::Finding> = Vec::new();
+    for finding in &drawn.findings {
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
     findings.into_iter().map(FindingView::from).collect()
 }

@@ -142,6 +142,9 @@ fn a_composition_is_a_picture_and_what_is_to_be_known_about_it() {
     };
     assert!(kinds(&preview).contains("missing_font") && kinds(&preview).contains("no_logo"), "{preview}");
     assert_eq!(preview["kit_findings"][0]["field"], "fonts[0].files[0]");
+    let told = preview["findings"].as_array().unwrap();
+    let fonts = told.iter().filter(|finding| finding["kind"] == "missing_font").count();
+    assert_eq!(fonts, 1, "what is said of two texts is said once: {preview}");
     assert!(preview["palette"]["findings"][0].as_str().unwrap().contains("covers"), "{preview}");
     assert!((0.0..=1.0).contains(&preview["palette"]["inside"].as_f64().unwrap()));
 
@@ -162,7 +165,10 @@ fn a_composition_is_a_picture_and_what_is_to_be_known_about_it() {
     let left = upload(&server, &scene(600, 314, 0.25, 0.5));
     let turned = with(json!({ "asset": left })).json();
     assert!(kinds(&turned).contains("turned"), "{turned}");
-    let story = json!({ "asset": upload(&server, &scene(540, 960, 0.5, 0.35)), "channel": "meta.story" });
+    let story = json!({
+        "asset": upload(&server, &scene(540, 960, 0.5, 0.3)), "channel": "meta.story",
+        "texts": { "headline": "Autumn is here and wool keeps everybody warm again", "subline": "Wool from the hills", "cta": "See it" }
+    });
     let covered = with(story).json();
     assert!(kinds(&covered).contains("on_subject"), "{covered}");
     assert_ne!(
