@@ -122,9 +122,10 @@ fn channels(folder: &Path) {
     let kit = "schema = 1\nname = \"House\"\nversion = 4\n[[colours]]\nrole = \"primary\"\nvalue = \"#1f4d3a\"\n";
     std::fs::write(folder.join("house.toml"), kit).unwrap();
     std::fs::write(folder.join("wrong.toml"), kit.replace("#1f4d3a", "green")).unwrap();
-    let all = "export Spring channels --channels meta.feed.1x1,google.display.300x250 --kit house.toml --template words \
-               --text headline=Hallo --names {asset}.{ext} --template meta.feed.1x1=crop";
-    let all: Vec<&str> = all.split_whitespace().collect();
+    let to =
+        ["export", "Spring", "channels", "--channels", "meta.feed.1x1,google.display.300x250", "--kit", "house.toml"];
+    let how = ["--template", "words,meta.feed.1x1=crop", "--text", "headline=Hallo", "--names", "{asset}.{ext}"];
+    let all = [&to[..], &how].concat();
     assert_eq!(last(folder, &all)["files"], 4);
     let manifest = std::fs::read(folder.join("channels/manifest.csv")).unwrap();
     let text = String::from_utf8(manifest.clone()).unwrap();
