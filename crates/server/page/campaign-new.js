@@ -4,7 +4,7 @@ import { ApiError, get, post, remove } from "./api.js";
 import { calm, choices, checked, fill, h, showError, toast } from "./dom.js";
 import { columns, decode, records } from "./csv.js";
 import { kept, known, model, modelItems } from "./state.js";
-import { channels as shapes } from "./sizes.js";
+import { channels } from "./sizes.js";
 import { count, money, presets, seconds } from "./words.js";
 
 /** Rows that are shown, and mistakes. */
@@ -140,7 +140,7 @@ export function briefForm(made) {
     const items = presets(now).map(([preset, title, note]) => [preset, note ? `${title} · ${note}` : title]);
     fill(drafts, items, drafts.value || value("draft_preset", "draft"));
     fill(finals, items, finals.value || value("preset", now.presets.at(-1)));
-    fill(shape, shapes(now), shape.value || value("shape"));
+    fill(shape, channels(now), shape.value || value("shape"));
     sizeField.hidden = shape.value !== "custom";
   }
 
