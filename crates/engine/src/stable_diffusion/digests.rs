@@ -22,9 +22,12 @@ pub(super) struct Digest {
 
 /// A file, and why it cannot be read.
 type Unread = (PathBuf, io::Error);
+type Found = Result<Digest, Unread>;
+/// Waits for the thread.
+type Wait = Box<dyn FnOnce() -> Found + Send>;
 
 /// What a thread is finding out.
-pub(super) struct Digests(LazyLock<Result<Digest, Unread>, Box<dyn FnOnce() -> Result<Digest, Unread> + Send>>);
+pub(super) struct Digests(LazyLock<Found, Wait>);
 
 impl Digests {
     /// Begins.
