@@ -7,14 +7,29 @@ import { chosen } from "./chosen.js";
 import * as create from "./create.js";
 import * as library from "./library.js";
 import * as variations from "./variations.js";
-import * as campaigns from "./campaigns.js";
-import * as brand from "./brand.js";
-import * as costs from "./costs.js";
 import * as quality from "./quality.js";
 import * as queue from "./queue.js";
 import { openById } from "./detail.js";
 import { seconds } from "./words.js";
 
+/** A view whose files are fetched when it is first entered: most visits need none of them. */
+function late(fetch) {
+  let coming = null;
+  const enter = async (...address) => {
+    coming ??= fetch().then((view) => (view.setUp(), view));
+    try {
+      return (await coming).enter(...address);
+    } catch (error) {
+      coming = null;
+      toast(`This view could not be fetched: ${error.message}`, { bad: true });
+    }
+  };
+  return { setUp() {}, enter };
+}
+
+const campaigns = late(() => import("./campaigns.js"));
+const brand = late(() => import("./brand.js"));
+const costs = late(() => import("./costs.js"));
 const views = { create, variations, library, campaigns, brand, costs, quality, queue };
 const order = Object.keys(views);
 

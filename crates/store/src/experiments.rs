@@ -251,9 +251,7 @@ impl Store {
     /// The experiment with this name or id.
     pub fn find_experiment(&self, name: &str) -> Result<Experiment, StoreError> {
         let connection = self.connection();
-        let sql = "SELECT id FROM experiments WHERE name = ?1 OR id = ?1 ORDER BY name = ?1 DESC LIMIT 1";
-        let id: Option<String> = connection.query_row(sql, [name], |row| row.get(0)).optional()?;
-        get(&connection, &id.ok_or_else(|| StoreError::unknown("experiment", name))?)
+        get(&connection, &crate::id_of(&connection, "experiments", "experiment", name)?)
     }
 
     /// Experiments of a campaign or of all, the newest first, and how many there are.

@@ -342,6 +342,14 @@ impl Store {
 }
 
 /// Queues one job.
+impl Store {
+    /// The label of the first job of a batch, if there is one: what the others go by.
+    pub fn first_label(&self, batch: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT label FROM jobs WHERE batch = ?1 AND label IS NOT NULL ORDER BY seq LIMIT 1";
+        Ok(self.connection().prepare_cached(sql)?.query_row([batch], |row| row.get(0)).optional()?)
+    }
+}
+
 pub(crate) fn insert(
     transaction: &Transaction<'_>,
     owner: &str,

@@ -141,6 +141,19 @@ pub fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// The id of a table's row with this name or id; a name goes first.
+pub(crate) fn id_of(
+    connection: &rusqlite::Connection,
+    table: &'static str,
+    what: &'static str,
+    name: &str,
+) -> Result<String, StoreError> {
+    use rusqlite::OptionalExtension;
+    let sql = format!("SELECT id FROM {table} WHERE name = ?1 OR id = ?1 ORDER BY name = ?1 DESC LIMIT 1");
+    let id = connection.prepare_cached(&sql)?.query_row([name], |row| row.get(0)).optional()?;
+    id.ok_or_else(|| StoreError::unknown(what, name))
+}
+
 /// A new id: sortable by time, not to be guessed, letters and digits only.
 pub fn new_id() -> String {
     uuid::Uuid::now_v7().simple().to_string()

@@ -47,6 +47,12 @@ struct KitWords {
     negative: Vec<String>,
 }
 
+/// What a job's label says of the kit.
+#[derive(Debug, serde::Deserialize)]
+struct DrawnWith {
+    kit_version: Option<u32>,
+}
+
 /// A text with words after it, separated by commas.
 fn with_words(text: &str, words: &[String]) -> String {
     let parts = std::iter::once(text).chain(words.iter().map(String::as_str)).filter(|part| !part.trim().is_empty());
@@ -79,14 +85,21 @@ impl Work {
         })
     }
 
-    /// The same with the words of the brief's brand kit, in the version that is in force, if the kit is kept here. Blocks.
+    /// The same with the words of the brief's brand kit, if it is kept here: in the version that the campaign's first job had, so
+    /// that a final is its draft at full quality whatever was published since; before there is a job, in the version in force. Blocks.
     pub fn with_kit(mut self, app: &App) -> Result<Self, ApiError> {
         let Some(name) = &self.brief.brand_kit else { return Ok(self) };
         let found = match app.store.find_kit(name) {
             Err(store::StoreError::Unknown { .. }) => return Ok(self),
             found => found?,
         };
-        let version = found.published.unwrap_or(found.newest);
+        let version = match app.store.first_label(&self.id)? {
+            None => found.published.unwrap_or(found.newest),
+            Some(label) => match serde_json::from_str::<DrawnWith>(&label).map_err(ApiError::internal)?.kit_version {
+                Some(version) => version,
+                None => return Ok(self),
+            },
+        };
         let rules = app.store.kit_version(&found.id, version)?.rules;
         let kit: layout::BrandKit = serde_json::from_str(&rules).map_err(ApiError::internal)?;
         self.kit = Some(KitWords { name: found.name, version, words: kit.prompt_words, negative: kit.negative });

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-/// Most bytes of the page, before pictures.
+/// Most bytes that a first visit fetches, before pictures.
+const MAX_FIRST: usize = 300_000;
+/// Most bytes of all files.
 const MAX_BYTES: usize = 600_000;
 
 fn text(name: &str) -> &'static str {
@@ -52,6 +54,18 @@ fn every_file_of_the_folder_is_served_and_all_are_light() {
     assert_eq!(there, FILES.iter().map(|file| file.name.to_owned()).collect());
     let bytes: usize = FILES.iter().map(|file| file.text.len()).sum();
     assert!(bytes <= MAX_BYTES, "the page has {bytes} bytes");
+    // The page, its styles and drawings, and every script that another one names in an `import` of its own.
+    let mut first: BTreeSet<&str> = FILES.iter().map(|file| file.name).filter(|name| !name.ends_with(".js")).collect();
+    let mut open = vec!["main.js"];
+    while let Some(name) = open.pop() {
+        if first.insert(name) {
+            let lines = text(name).lines().filter(|line| line.starts_with("import "));
+            open.extend(lines.map(|line| quoted(line, "from \"./")[0]));
+        }
+    }
+    let bytes: usize = first.iter().map(|name| text(name).len()).sum();
+    assert!(first.contains("create.js") && !first.contains("campaigns.js"), "{first:?}");
+    assert!(bytes <= MAX_FIRST, "a first visit fetches {bytes} bytes");
 }
 
 #[test]
@@ -85,6 +99,9 @@ fn every_element_that_scripts_name_is_there_once() {
 #[test]
 fn every_import_is_a_file_that_exports_the_name() {
     for file in scripts() {
+        for late in quoted(file.text, "import(\"./") {
+            assert!(FILES.iter().any(|file| file.name == late), "{} fetches {late}, which is no file", file.name);
+        }
         for line in file.text.lines().filter(|line| line.starts_with("import ")) {
             let from = quoted(line, "from \"./")[0];
             let other = text(from);

@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 
 from browser import FOLDER, URL, check, conclude, json, look, open_page, run, shifts, until, view, walk
 
-MAX_WEIGHT = 500_000
+MAX_WEIGHT = 300_000
 
 
 def planned(page, place):
@@ -86,7 +86,7 @@ def cut_and_wrong(page):
     check("cut" in page.inner_text("#token-count"), "what is cut is not said")
     page.fill("#prompt", "a red fox")
     page.click("#create-more > summary")
-    page.refusals = 1
+    page.refusals = 400
     page.fill("#steps", "0")
     page.wait_for_selector("#create-form [data-error=steps]:not(:empty)")
     check(page.get_attribute("#steps", "aria-invalid") == "true", "the wrong field is not marked")

@@ -90,7 +90,7 @@ def trial(page):
     rows = [f"{key},2026-03-{day + 1:02},{PEOPLE},{clicks + day % 5}\n" for day in range(DAYS) for key, clicks in zip(keys, CLICKS)]
     bring(rows)
     page.wait_for_selector(".tests-told .notice")
-    page.refusals = 1
+    page.refusals = 400
     page.check("input[name=assignment][value=own]")
     page.wait_for_selector(".tests-told >> text=Take these results")
     bring([f"{keys[0]},2026-03-01,10,11\n", "nobody,2026-03-01,10,1\n"])

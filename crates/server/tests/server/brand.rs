@@ -234,6 +234,41 @@ fn draw(server: &Server, id: &str, stage: &str) {
     }
 }
 
+/// The newest job of a batch.
+fn newest(server: &Server, id: &str) -> Value {
+    server.get(&format!("/api/v1/jobs?batch={id}&limit=1")).json()["jobs"][0].clone()
+}
+
+#[test]
+fn a_final_has_the_words_of_its_draft_whatever_is_published_since() {
+    let _one = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let mut kit = house();
+    kit["logos"] = json!([]);
+    assert_eq!(server.post("/api/v1/kits", &json!({ "kit": kit })).status, 201);
+    let id = campaign(&server);
+    kit["prompt_words"] = json!(["hard light"]);
+    assert_eq!(server.post("/api/v1/kits/House/versions", &json!({ "kit": kit })).status, 201);
+    let published = server.post("/api/v1/kits/House/versions/2/publish", &json!({}));
+    assert_eq!(published.status, 200, "{}", published.text());
+
+    let grid = server.get(&format!("/api/v1/campaigns/{id}/candidates")).json()["candidates"].clone();
+    server.post(&format!("/api/v1/campaigns/{id}/picks"), &json!({ "candidates": [grid[0]["id"]] }));
+    draw(&server, &id, "finals");
+    let last = newest(&server, &id);
+    assert_eq!((&last["label"]["stage"], &last["label"]["kit_version"]), (&json!("finals"), &json!(1)), "{last}");
+    assert!(last["request"]["prompt"].as_str().unwrap().ends_with(", soft light"), "{last}");
+
+    // A campaign that begins now begins with what is in force.
+    let brief = json!({ "name": "Later", "prompt": "a cup", "size": "32x32", "candidates": 1, "brand_kit": "House" });
+    let later = server.post("/api/v1/campaigns", &json!({ "brief": brief })).json()["id"].as_str().unwrap().to_owned();
+    draw(&server, &later, "drafts");
+    let first = newest(&server, &later);
+    assert_eq!(first["label"]["kit_version"], 2, "{first}");
+    assert!(first["request"]["prompt"].as_str().unwrap().ends_with(", hard light"), "{first}");
+}
+
 #[test]
 fn a_campaign_is_delivered_as_its_manifest_says() {
     let _one = one_at_a_time();
@@ -246,7 +281,7 @@ fn a_campaign_is_delivered_as_its_manifest_says() {
     let id = campaign(&server);
     let path = format!("/api/v1/campaigns/{id}/delivery");
     // The kit's words were added to the prompts, and the job says which version they are of.
-    let job = server.get(&format!("/api/v1/jobs?batch={id}&limit=1")).json()["jobs"][0].clone();
+    let job = newest(&server, &id);
     assert!(job["request"]["prompt"].as_str().unwrap().ends_with(", soft light"), "{job}");
     assert_eq!((&job["label"]["kit"], &job["label"]["kit_version"]), (&json!("House"), &json!(2)), "{job}");
 

@@ -143,9 +143,7 @@ impl Store {
     /// The bake-off with this name or id.
     pub fn find_bakeoff(&self, name: &str) -> Result<Bakeoff, StoreError> {
         let connection = self.connection();
-        let sql = "SELECT id FROM bakeoffs WHERE name = ?1 OR id = ?1 ORDER BY name = ?1 DESC LIMIT 1";
-        let id: Option<String> = connection.query_row(sql, [name], |row| row.get(0)).optional()?;
-        get(&connection, &id.ok_or_else(|| StoreError::unknown("bake-off", name))?)
+        get(&connection, &crate::id_of(&connection, "bakeoffs", "bake-off", name)?)
     }
 
     /// Bake-offs, the newest first; only those of a campaign if one is named. And how many there are in all.

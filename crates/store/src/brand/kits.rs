@@ -80,9 +80,7 @@ impl Store {
     /// The kit with this name or id.
     pub fn find_kit(&self, name: &str) -> Result<Kit, StoreError> {
         let connection = self.connection();
-        let sql = "SELECT id FROM kits WHERE name = ?1 OR id = ?1 ORDER BY name = ?1 DESC LIMIT 1";
-        let id: Option<String> = connection.query_row(sql, [name], |row| row.get(0)).optional()?;
-        get(&connection, &id.ok_or_else(|| StoreError::unknown("brand kit", name))?)
+        get(&connection, &crate::id_of(&connection, "kits", "brand kit", name)?)
     }
 
     /// Adds a version, with those files of the shelf that it names; gives its number. `after` is the newest version that

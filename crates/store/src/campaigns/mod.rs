@@ -136,9 +136,7 @@ impl Store {
     /// The campaign with this name or id.
     pub fn find_campaign(&self, name: &str) -> Result<Campaign, StoreError> {
         let connection = self.connection();
-        let sql = "SELECT id FROM campaigns WHERE name = ?1 OR id = ?1 ORDER BY name = ?1 DESC LIMIT 1";
-        let id: Option<String> = connection.query_row(sql, [name], |row| row.get(0)).optional()?;
-        get(&connection, &id.ok_or_else(|| StoreError::unknown("campaign", name))?)
+        get(&connection, &crate::id_of(&connection, "campaigns", "campaign", name)?)
     }
 
     /// Campaigns, the newest first, and how many there are in all.

@@ -76,7 +76,7 @@ pub async fn dry_run_and_plan(
             let mut csv = csv.as_deref().map(str::as_bytes);
             let csv = csv.as_mut().map(|csv| csv as &mut dyn Read);
             let found = campaign::dry_run(&brief, csv, campaign::MAX_ROWS as usize)?;
-            let work = Work::new(brief, "", &project)?;
+            let work = Work::new(brief, "", &project)?.with_kit(app)?;
             work.check(app)?;
             let extent = Extent::of_rows(&found.rows);
             Ok((DryRunView::of(found, first as usize), work, extent))
