@@ -34,6 +34,8 @@ pub struct Cli {
 pub enum Command {
     /// Draw pictures from a prompt.
     Generate(GenerateArgs),
+    /// Make any picture twice or four times as wide and high with the built-in enlarger.
+    Enlarge(EnlargeArgs),
     /// Predict seconds, peak memory, FLOPs and cost of a job; draws nothing.
     Plan(PlanArgs),
     /// List the models that can be used, or inspect a model file.
@@ -215,6 +217,22 @@ pub struct GenerateArgs {
     /// Also write the emerging picture of every step into this folder.
     #[arg(long, value_name = "DIR")]
     pub preview: Option<PathBuf>,
+}
+
+/// Options of `enlarge`.
+#[derive(Debug, Args)]
+pub struct EnlargeArgs {
+    /// A PNG, JPEG or WebP picture.
+    pub picture: PathBuf,
+    /// How many times: 2 or 4.
+    #[arg(long, value_name = "2|4", default_value_t = 4)]
+    pub times: u32,
+    /// Output file.
+    #[arg(short, long, value_name = "OUT.png", default_value = "out.png")]
+    pub output: PathBuf,
+    /// How to run.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Options of `plan`.

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     let reporter = Reporter::new(is_json(&command));
     let result = match command {
         Command::Generate(args) => commands::generate::run(&args, &reporter),
+        Command::Enlarge(args) => commands::enlarge::run(&args, &reporter),
         Command::Plan(args) => commands::plan::run(&args, &reporter),
         Command::Models(args) => commands::models::run(&args, &reporter),
         Command::Dataset(args) => commands::dataset::run(&args, &reporter),
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
 fn is_json(command: &Command) -> bool {
     match command {
         Command::Generate(args) => args.job.run.json,
+        Command::Enlarge(args) => args.run.json,
         Command::Plan(args) => args.job.run.json,
         Command::Models(args) => args.json,
         Command::Dataset(_) => false,

@@ -107,6 +107,33 @@ fn a_picture_with_its_recipe() {
 }
 
 #[test]
+fn any_picture_is_enlarged() {
+    let room = Room::new();
+    // Red on nothing, with an edge in the middle.
+    let pixels: Vec<u8> = (0..40 * 30).flat_map(|i| if i % 40 < 20 { [200, 0, 0, 255] } else { [0; 4] }).collect();
+    formats::picture::write(&room.path("small.png"), 40, 30, &pixels, &[]).unwrap();
+    for (times, size) in [("2", (80, 60)), ("4", (160, 120))] {
+        let output = room.run(&["enlarge", "small.png", "--times", times, "-o", "large.png", "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let event: Value = serde_json::from_str(&stdout(&output)).unwrap();
+        assert_eq!((&event["event"], &event["width"]), (&"enlarged".into(), &size.0.into()));
+        let large = formats::picture::read(&room.path("large.png")).unwrap();
+        assert_eq!((large.width, large.height), size);
+        let at = |x: u32| &large.pixels[(4 * (size.1 / 2 * size.0 + x)) as usize..][..4];
+        let red = at(size.0 / 4);
+        assert!(red[3] == 255 && red[0].abs_diff(200) < 8 && red[1] < 8 && red[2] < 8, "{red:?}");
+        assert_eq!(at(3 * size.0 / 4), [0; 4]);
+    }
+    for (picture, times, named) in
+        [("none.png", "4", "picture: none.png"), ("small.png", "3", "times: 3 is not 2 or 4")]
+    {
+        let output = room.run(&["enlarge", picture, "--times", times]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(named), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_picture_is_varied_and_painted_over() {
     let room = Room::new();
     assert_eq!(room.generate(&["a red house", "--size", "64x64", "-o", "first.png"]).status.code(), Some(0));

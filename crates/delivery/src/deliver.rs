@@ -1,16 +1,19 @@
 //! One picture for one channel: crop or composition, exact size, a file under the cap.
 
+use std::sync::Arc;
+
 use analysis::{Look, Rect, Side};
 use formats::digest::sha256_bytes;
-use formats::picture::{MAX_AREA, MAX_SIDE};
-use layout::{Brand, ComposeError, Finding, Kind, Level, Picture, ResizeError, Template, Texts, compose, resize};
+use layout::{
+    Brand, ComposeError, Finding, Kind, Level, Picture, ResizeError, Template, Texts, compose, enlargement, resize,
+};
 
 use crate::channel::{Channel, SafeZone};
 use crate::encode::{EncodeError, Format, encode_within};
 use crate::sheet::Thumbnail;
 
-/// Makes a picture larger: the picture, and the size it is needed in.
-pub type Enlarge<'a> = dyn Fn(&Picture, u32, u32) -> Result<Picture, ResizeError> + 'a;
+/// Gives the pick a whole number of times as wide and high; none where it is to be resampled.
+pub type Enlarge<'a> = dyn Fn() -> Option<Arc<Picture>> + Sync + 'a;
 
 /// What composes a picture for a channel.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -153,9 +156,9 @@ pub enum DeliveryFault {
     Encode(#[from] EncodeError),
 }
 
-/// Enlarges with the Lanczos filter.
-pub fn lanczos(picture: &Picture, width: u32, height: u32) -> Result<Picture, ResizeError> {
-    resize(picture, width, height)
+/// No network enlarges: pictures with too few pixels are resampled.
+pub fn resampled() -> Option<Arc<Picture>> {
+    None
 }
 
 /// The built-in template with words over a picture whose shape is nearest to a size.
@@ -166,7 +169,7 @@ pub fn overlay_for(width: u32, height: u32) -> Option<&'static Template> {
     overlays.min_by(|a, b| off(a).total_cmp(&off(b)))
 }
 
-/// Makes the file for a channel. `enlarge` is asked only when the crop has fewer pixels than the channel needs; what it gives
+/// Makes the file for a channel. `enlarge` is asked only when the picture has fewer pixels than the channel needs; what it gives
 /// is brought to the exact size. Equal input gives equal bytes.
 pub fn deliver(item: &Item, channel: &Channel, brand: &Brand, enlarge: &Enlarge) -> Result<Delivered, DeliveryError> {
     made(item, channel, brand, enlarge).map_err(|source| DeliveryError { channel: channel.id.clone(), source })
@@ -198,44 +201,60 @@ fn drawn(item: &Item, channel: &Channel, brand: &Brand, enlarge: &Enlarge) -> Re
         let look = Look::of(item.picture);
         item.focus.map_or_else(|| look.clone(), |(x, y)| look.clone().with_focus(x, y))
     };
-    let mut findings = Vec::new();
-    let (mut crop, mut placed) = (None, Vec::new());
-    let picture = if let Some(template) = template {
-        // A template crops by itself; around a named point it gets the crop that keeps it.
-        let around =
-            item.focus.map(|_| item.picture.crop(look().crop(frame_aspect(template, width, height), Side::Any).rect));
-        let picture = around.as_ref().unwrap_or(item.picture);
-        let source = enlarged_for(picture, template, width, height, enlarge)?;
-        if let Some(source) = &source {
-            findings.push(enlarged(f64::from(source.width()) / f64::from(picture.width())));
+    let (pick, mut findings) = (item.picture, Vec::new());
+    let mut larger = |times: f64| {
+        let large = if times > 1.0 { enlarge() } else { None };
+        if let (Some(large), true) = (&large, times > TOLERATED) {
+            findings.push(redrawn(times, f64::from(large.width()) / f64::from(pick.width())));
         }
-        let composed = compose(template, brand, source.as_ref().unwrap_or(picture), &item.texts, (width, height))?;
+        large
+    };
+    if let Some(template) = template {
+        // A template crops by itself; around a named point it gets the crop that keeps it.
+        let around = item.focus.map(|_| look().crop(frame_aspect(template, width, height), Side::Any).rect);
+        let part = around.map(|rect| pick.crop(rect));
+        let large = larger(enlargement(template, part.as_ref().unwrap_or(pick), (width, height)));
+        let source = large.as_deref().unwrap_or(pick);
+        let part = around.map(|rect| source.crop(of_larger(rect, pick, source)));
+        let composed = compose(template, brand, part.as_ref().unwrap_or(source), &item.texts, (width, height))?;
         findings.extend(composed.findings);
         if let Some(safe) = channel.safe {
             findings.extend(outside(safe, &composed.placed, template, (width, height)));
         }
-        placed = composed.placed;
-        composed.picture
-    } else {
-        let rect = look().crop(f64::from(width) / f64::from(height), item.side).rect;
-        crop = Some(rect);
-        let part = item.picture.crop(rect);
-        let times = f64::from(width) / f64::from(rect.width);
-        if times > 1.05 {
-            findings.push(enlarged(times));
-        }
-        let large = if times > 1.0 { enlarge(&part, width, height)? } else { part };
-        resize(&large, width, height)?
-    };
-    Ok(Drawn { picture, crop, template: template.map(|template| template.name.as_str()), findings, placed })
+        let (picture, placed) = (composed.picture, composed.placed);
+        return Ok(Drawn { picture, crop: None, template: Some(template.name.as_str()), findings, placed });
+    }
+    let rect = look().crop(f64::from(width) / f64::from(height), item.side).rect;
+    let times = f64::from(width) / f64::from(rect.width);
+    let large = larger(times);
+    if large.is_none() && times > TOLERATED {
+        findings.push(enlarged(times));
+    }
+    let source = large.as_deref().unwrap_or(pick);
+    let picture = resize(&source.crop(of_larger(rect, pick, source)), width, height)?;
+    Ok(Drawn { picture, crop: Some(rect), template: None, findings, placed: Vec::new() })
 }
 
-/// How many times a picture may be enlarged before somebody should look.
+/// How many times a picture may be enlarged before it is said.
+const TOLERATED: f64 = 1.05;
+/// How many times a picture may be resampled before somebody should look.
 const ENLARGED: f64 = 2.0;
 
 fn enlarged(times: f64) -> Finding {
     let level = if times > ENLARGED { Level::Warning } else { Level::Note };
     Finding { level, layer: String::new(), kind: Kind::Enlarged { times } }
+}
+
+/// `most` is how many times the network enlarged it; what is missing then was resampled.
+fn redrawn(times: f64, most: f64) -> Finding {
+    let level = if times > most * TOLERATED { Level::Warning } else { Level::Note };
+    Finding { level, layer: String::new(), kind: Kind::Redrawn { times } }
+}
+
+/// A part of a picture, in the same picture with more pixels.
+fn of_larger(rect: Rect, picture: &Picture, larger: &Picture) -> Rect {
+    let factor = larger.width() / picture.width();
+    Rect { x: rect.x * factor, y: rect.y * factor, width: rect.width * factor, height: rect.height * factor }
 }
 
 /// Width by height of the place of the picture in a template.
@@ -272,32 +291,6 @@ fn made(item: &Item, channel: &Channel, brand: &Brand, enlarge: &Enlarge) -> Res
     })
 }
 
-/// The whole pick, enlarged when it has fewer pixels than its frame in the template; none when it has enough, or when its
-/// shape is so odd that the whole of it would be too large (the composition scales the part it needs).
-fn enlarged_for(
-    picture: &Picture,
-    template: &Template,
-    width: u32,
-    height: u32,
-    enlarge: &Enlarge,
-) -> Result<Option<Picture>, DeliveryFault> {
-    let frames = template.layers.iter().filter(|layer| matches!(layer.content, layout::Content::Picture { .. }));
-    let share = |needed: f64, has: u32| needed / f64::from(has);
-    let times = frames
-        .map(|layer| {
-            let (across, down) = (layer.frame.width * f64::from(width), layer.frame.height * f64::from(height));
-            share(across, picture.width()).max(share(down, picture.height()))
-        })
-        .fold(0.0, f64::max);
-    let scaled = |side: u32| (f64::from(side) * times).ceil();
-    let (across, down) = (scaled(picture.width()), scaled(picture.height()));
-    let fits = across.max(down) <= f64::from(MAX_SIDE) && across * down <= MAX_AREA as f64;
-    if times <= 1.0 || !fits {
-        return Ok(None);
-    }
-    Ok(Some(enlarge(picture, across as u32, down as u32)?))
-}
-
 /// Words and logos that the platform would cover.
 fn outside(
     safe: SafeZone,
@@ -327,10 +320,10 @@ fn outside(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Catalogue;
     use crate::encode::tests::busy;
-    use crate::{Catalogue, lanczos};
     use layout::BrandKit;
-    use std::cell::Cell;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn brand() -> Brand {
         Brand::new(BrandKit::starter(), &|_| Err(std::io::ErrorKind::NotFound.into())).unwrap()
@@ -349,7 +342,7 @@ mod tests {
         for channel in &catalogue.channels {
             let mut item = Item::new("c", "a", &picture);
             item.texts = texts();
-            let made = deliver(&item, channel, &brand, &lanczos).unwrap();
+            let made = deliver(&item, channel, &brand, &resampled).unwrap();
             let image = image::load_from_memory(&made.bytes).unwrap();
             assert_eq!((image.width(), image.height()), (channel.width, channel.height), "{}", channel.id);
             assert!(channel.max_bytes.is_none_or(|cap| made.bytes.len() as u64 <= cap), "{}", channel.id);
@@ -362,20 +355,47 @@ mod tests {
     #[test]
     fn the_enlarger_is_asked_only_when_pixels_are_missing() {
         let catalogue = Catalogue::starter().unwrap();
-        let asked = Cell::new(0);
-        let enlarge = |picture: &Picture, width: u32, height: u32| {
-            asked.set(asked.get() + 1);
-            // Twice the size, whatever was asked for, as enlargers of fixed factors do.
-            let _ = (width, height);
-            lanczos(picture, picture.width() * 2, picture.height() * 2)
+        let asked = AtomicUsize::new(0);
+        let (small, large) = (busy(600, 700), busy(1200, 1400));
+        let enlarge = || {
+            asked.fetch_add(1, Ordering::Relaxed);
+            Some(Arc::new(resize(&small, 1200, 1400).unwrap()))
         };
         let square = catalogue.get("meta.feed.1x1").unwrap();
-        let (small, large) = (busy(600, 700), busy(1200, 1100));
-        deliver(&Item::new("c", "a", &large), square, &brand(), &enlarge).unwrap();
-        assert_eq!(asked.get(), 0);
-        let made = deliver(&Item::new("c", "a", &small), square, &brand(), &enlarge).unwrap();
-        assert_eq!((asked.get(), made.width, made.height), (1, 1080, 1080));
-        assert!(matches!(made.findings[..], [Finding { kind: Kind::Enlarged { .. }, .. }]));
+        let made = deliver(&Item::new("c", "a", &large), square, &brand(), &enlarge).unwrap();
+        assert_eq!((asked.load(Ordering::Relaxed), made.findings.len()), (0, 0));
+        let item = Item::new("c", "a", &small);
+        let made = deliver(&item, square, &brand(), &enlarge).unwrap();
+        assert_eq!((asked.load(Ordering::Relaxed), made.width, made.height), (1, 1080, 1080));
+        assert!(matches!(made.findings[..], [Finding { level: Level::Note, kind: Kind::Redrawn { .. }, .. }]));
+        let crop = made.crop.unwrap();
+        assert_eq!((crop.width, crop.height), (600, 600), "the crop is told in the pick's pixels");
+        // Half of it in each direction is larger than what the network gives: the rest is resampled, and that is said.
+        let tall = catalogue.get("meta.story").unwrap();
+        let made = deliver(&item, tall, &brand(), &enlarge).unwrap();
+        assert!(matches!(made.findings[..], [Finding { level: Level::Warning, kind: Kind::Redrawn { .. }, .. }]));
+        let made = deliver(&item, tall, &brand(), &resampled).unwrap();
+        assert!(matches!(made.findings[..], [Finding { level: Level::Warning, kind: Kind::Enlarged { .. }, .. }]));
+    }
+
+    #[test]
+    fn a_template_takes_the_larger_picture_and_the_named_point() {
+        let catalogue = Catalogue::starter().unwrap();
+        // All but the left quarter is red: with the point at the right, the crop of the larger picture is red.
+        let two = |side: u32| {
+            let pixel = |i: u32| if i % side < side / 4 { [0, 0, 255, 255] } else { [255, 0, 0, 255] };
+            Picture::new(side, side, (0..side * side).flat_map(pixel).collect()).unwrap()
+        };
+        let (small, large) = (two(100), Arc::new(two(400)));
+        let mut item = Item::new("c", "a", &small);
+        (item.composition, item.focus) = (Composition::Words, Some((1.0, 0.5)));
+        let story = catalogue.get("meta.story").unwrap();
+        let drawn = draw(&item, story, &brand(), &|| Some(large.clone())).unwrap();
+        assert!(drawn.findings.iter().any(|finding| matches!(finding.kind, Kind::Redrawn { times } if times > 10.0)));
+        let blue = |drawn: &Drawn| drawn.picture.pixels().chunks_exact(4).filter(|p| p[..3] == [0, 0, 255]).count();
+        assert_eq!(blue(&drawn), 0);
+        item.focus = Some((0.0, 0.5));
+        assert!(blue(&draw(&item, story, &brand(), &|| Some(large.clone())).unwrap()) > 10_000);
     }
 
     #[test]
@@ -385,7 +405,7 @@ mod tests {
         let mut item = Item::new("c", "a", &picture);
         (item.texts, item.composition) = (texts(), Composition::Words);
         for id in ["meta.story", "google.display.300x250"] {
-            let make = || deliver(&item, catalogue.get(id).unwrap(), &brand(), &lanczos).unwrap();
+            let make = || deliver(&item, catalogue.get(id).unwrap(), &brand(), &resampled).unwrap();
             assert_eq!(make(), make());
         }
     }
@@ -397,7 +417,7 @@ mod tests {
         let mut item = Item::new("c", "a", &picture);
         (item.texts, item.composition) = (texts(), Composition::Words);
         let covered = |channel: &Channel| {
-            let made = deliver(&item, channel, &brand(), &lanczos).unwrap();
+            let made = deliver(&item, channel, &brand(), &resampled).unwrap();
             made.findings.iter().filter(|finding| finding.kind == Kind::Covered).count()
         };
         let mut story = catalogue.get("meta.story").unwrap().clone();
@@ -410,10 +430,10 @@ mod tests {
     fn an_impossible_cap_names_the_channel() {
         let mut channel = Catalogue::starter().unwrap().get("meta.feed.1x1").unwrap().clone();
         channel.max_bytes = Some(500);
-        let error = deliver(&Item::new("c", "a", &busy(99, 99)), &channel, &brand(), &lanczos).unwrap_err();
+        let error = deliver(&Item::new("c", "a", &busy(99, 99)), &channel, &brand(), &resampled).unwrap_err();
         assert!(error.to_string().starts_with("channel `meta.feed.1x1`: at most 500 bytes are allowed"), "{error}");
         channel.template = Some("gone".into());
-        let error = deliver(&Item::new("c", "a", &busy(99, 99)), &channel, &brand(), &lanczos).unwrap_err();
+        let error = deliver(&Item::new("c", "a", &busy(99, 99)), &channel, &brand(), &resampled).unwrap_err();
         assert_eq!(error.to_string(), "channel `meta.feed.1x1`: there is no template `gone`");
     }
 
@@ -427,9 +447,9 @@ mod tests {
             Picture::filled(3, 2000, [9, 9, 9, 0]).unwrap(),
         ] {
             let mut item = Item::new("c", "a", &picture);
-            deliver(&item, square, &brand(), &lanczos).unwrap();
+            deliver(&item, square, &brand(), &resampled).unwrap();
             (item.texts, item.composition) = (texts(), Composition::Words);
-            deliver(&item, square, &brand(), &lanczos).unwrap();
+            deliver(&item, square, &brand(), &resampled).unwrap();
         }
     }
 }

@@ -153,7 +153,7 @@ fn plain(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::encode::tests::busy;
-    use crate::{Catalogue, Item, deliver, lanczos};
+    use crate::{Catalogue, Item, deliver, resampled};
     use layout::{Brand, BrandKit};
     use std::io::{Cursor, Read};
 
@@ -166,7 +166,7 @@ mod tests {
             let mut item = Item::new(campaign, asset, &picture);
             (item.seed, item.recipe) = (Some(42), Some("r-1"));
             for id in ["meta.feed.1x1", "google.display.320x50"] {
-                package.add(&deliver(&item, catalogue.get(id).unwrap(), &brand, &lanczos).unwrap()).unwrap();
+                package.add(&deliver(&item, catalogue.get(id).unwrap(), &brand, &resampled).unwrap()).unwrap();
             }
         }
         package.add_preview("meta.story/x.jpg", b"png").unwrap();

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use formats::picture::{MAX_AREA, MAX_SIDE};
 use formats::safetensors::File;
 use graph::{Executor, Graph, PackedParameters, Parameters, Precision};
 use kernels::Cpu;
 use models::enlarger::{self, Config, FACTOR};
 use models::weights::{Report, match_keys};
 
-use crate::{EngineError, Size, built_in};
+use crate::{EngineError, Size, built_in, pixels};
 
 /// A loaded enlarger.
 pub struct Enlarger {
@@ -18,6 +19,9 @@ pub struct Enlarger {
     /// For the last size.
     planned: Option<(Size, Executor)>,
 }
+
+/// Side of the tiles of [`Enlarger::enlarge_pixels`] without their margins; even, as convolutions go by twos.
+const TILE: u32 = 128;
 
 /// The graph for one picture of `size`: `x [1, H, W, 4]` to `y [1, 4H, 4W, 4]`.
 pub(crate) fn build_graph(config: &Config, size: Size) -> Result<Graph, EngineError> {
@@ -84,11 +88,7 @@ impl Enlarger {
     /// `values` premultiplied RGBA in about [-1, 1], `[H, W, 4]`, of a picture of `size`; gives the same of one four times as
     /// wide and high.
     pub fn enlarge(&mut self, size: Size, values: &[f32]) -> Result<Vec<f32>, EngineError> {
-        if self.planned.as_ref().is_none_or(|(planned, _)| *planned != size) {
-            let graph = build_graph(&self.config, size)?;
-            self.planned = Some((size, Executor::new(&self.cpu, Arc::new(graph), self.packed.clone())?));
-        }
-        let (_, executor) = self.planned.as_mut().expect("planned above");
+        let executor = self.planned(size)?;
         for (x, value) in executor.input_mut("x")?.iter_mut().zip(values) {
             *x = (0.5 * value + 0.5).clamp(0.0, 1.0);
         }
@@ -96,8 +96,125 @@ impl Enlarger {
         Ok(executor.output("y").iter().map(|y| 2.0 * y - 1.0).collect())
     }
 
+    /// Any picture of `size`, straight RGBA8, `times` (2 or 4) as wide and high. It is enlarged in tiles that overlap as far as the
+    /// network sees, so that it looks as in one piece and memory does not grow with it.
+    ///
+    /// # Errors
+    /// Another `times`, or a result of more than 40 million pixels or a longer side than 8192.
+    pub fn enlarge_pixels(&mut self, size: Size, times: u32, pixels: &[u8]) -> Result<Vec<u8>, EngineError> {
+        if ![2, 4].contains(&times) {
+            return Err(EngineError::field("times", format!("{times} is not 2 or 4")));
+        }
+        let [width, height] = [size.width, size.height].map(|side| u64::from(side) * u64::from(times));
+        if width.max(height) > u64::from(MAX_SIDE) || width * height > MAX_AREA || width * height == 0 {
+            let most = format!("sides are at most {MAX_SIDE}, the area at most {MAX_AREA}");
+            return Err(EngineError::field("times", format!("gives {width}x{height} pixels; {most}")));
+        }
+        let values = formats::picture::premultiply(pixels);
+        let margin = self.config.reach() as u32;
+        let (factor, row) = (times as usize, 4 * size.width as usize);
+        let (columns, rows) = (tiles(size.width, margin), tiles(size.height, margin));
+        let tile = Size { width: columns[0].input, height: rows[0].input };
+        let (read, written) = (4 * tile.width as usize, 4 * factor * tile.width as usize);
+        let mut part = vec![0.0; read * tile.height as usize];
+        let mut large = vec![0; factor * factor * pixels.len()];
+        for across in &rows {
+            for along in &columns {
+                for (y, part) in part.chunks_exact_mut(read).enumerate() {
+                    let begin = (across.begin as usize + y) * row + 4 * along.begin as usize;
+                    part.copy_from_slice(&values[begin..][..read]);
+                }
+                let made = self.enlarge(tile, &part)?;
+                let made = if times == 2 { pixels::halve(Self::enlarged(tile), &made) } else { made };
+                let made = pixels::to_pixels(&made);
+                let length = 4 * factor * (along.end - along.start) as usize;
+                for y in factor * across.start as usize..factor * across.end as usize {
+                    let from = (y - factor * across.begin as usize) * written;
+                    let from = from + 4 * factor * (along.start - along.begin) as usize;
+                    let to = factor * (y * row + 4 * along.start as usize);
+                    large[to..][..length].copy_from_slice(&made[from..][..length]);
+                }
+            }
+        }
+        Ok(large)
+    }
+
+    /// What runs the network on a picture of `size`.
+    fn planned(&mut self, size: Size) -> Result<&mut Executor, EngineError> {
+        if self.planned.as_ref().is_none_or(|(planned, _)| *planned != size) {
+            let graph = build_graph(&self.config, size)?;
+            self.planned = Some((size, Executor::new(&self.cpu, Arc::new(graph), self.packed.clone())?));
+        }
+        Ok(&mut self.planned.as_mut().expect("planned above").1)
+    }
+
     /// The size that [`enlarge`](Self::enlarge) gives.
     pub fn enlarged(size: Size) -> Size {
         Size { width: FACTOR as u32 * size.width, height: FACTOR as u32 * size.height }
+    }
+}
+
+/// Where a tile lies along one side, in pixels: it is read from `begin` on, `input` of them, and gives `start..end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Along {
+    begin: u32,
+    input: u32,
+    start: u32,
+    end: u32,
+}
+
+/// Tiles along a side. All are read at the same size, so that the network is planned once; the outer ones end where the picture does.
+fn tiles(side: u32, margin: u32) -> Vec<Along> {
+    let input = side.min(TILE + 2 * margin);
+    let tile = |start: u32| {
+        let begin = start.saturating_sub(margin).min(side - input);
+        Along { begin, input, start, end: (start + TILE).min(side) }
+    };
+    (0..side).step_by(TILE as usize).map(tile).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_a_side_once_and_see_as_far_as_the_network() {
+        for side in [1, 7, 128, 151, 152, 153, 257, 512, 1000] {
+            let all = tiles(side, 12);
+            assert_eq!((all[0].start, all.last().unwrap().end), (0, side));
+            assert!(all.windows(2).all(|pair| pair[0].end == pair[1].start));
+            for tile in &all {
+                let end = tile.begin + tile.input;
+                assert!(tile.begin == 0 || tile.start - tile.begin >= 12, "{side} {tile:?}");
+                assert!(end <= side && (end == side || end - tile.end >= 12), "{side} {tile:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_give_the_picture_in_one_piece() {
+        let (mut enlarger, _) = Enlarger::built_in(&Cpu::detected(2), Precision::F32).unwrap();
+        let size = Size { width: 300, height: 141 };
+        let noise = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7) as u8;
+        let mut picture: Vec<u8> = (0..4 * size.pixels()).map(noise).collect();
+        picture.chunks_exact_mut(4).for_each(|pixel| pixel[3] |= 0x80);
+        let whole = enlarger.enlarge(size, &formats::picture::premultiply(&picture)).unwrap();
+        let large = Enlarger::enlarged(size);
+        for (times, whole) in [(4, pixels::to_pixels(&whole)), (2, pixels::to_pixels(&pixels::halve(large, &whole)))] {
+            let tiled = enlarger.enlarge_pixels(size, times, &picture).unwrap();
+            assert_eq!(tiled.len(), whole.len());
+            // Sums are in another order where a tile begins at an odd pixel.
+            let off = tiled.iter().zip(&whole).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+            assert!(off <= 1, "{times}: {off}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let (mut enlarger, _) = Enlarger::built_in(&Cpu::detected(1), Precision::F32).unwrap();
+        for (size, times) in [(Size::square(8), 3), (Size { width: 2049, height: 1 }, 4), (Size::square(1600), 4)] {
+            let refused = enlarger.enlarge_pixels(size, times, &vec![0; 4 * size.pixels()]).unwrap_err();
+            assert!(refused.to_string().starts_with("times"), "{refused}");
+        }
     }
 }

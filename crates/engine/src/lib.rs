@@ -47,6 +47,6 @@ pub use request::{
     Frame, MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_BYTES, MAX_SIDE, MAX_STEPS, MIN_SIDE, Preset, Request, Size,
     TURBO_STEPS, Variation,
 };
-pub use start::{Origin, Start};
+pub use start::{Origin, Start, read_picture};
 pub use tokens::{Token, Tokens, tokens};
 pub use verify::{Verification, verify};

@@ -196,6 +196,12 @@ fn read(field: &'static str, path: &Path) -> Result<image::DynamicImage, EngineE
     reader.decode().map_err(|error| wrong(format!("is not a PNG, JPEG or WebP picture that can be read: {error}")))
 }
 
+/// A PNG, JPEG or WebP file as straight RGBA8, and its size; `field` is what the user calls it.
+pub fn read_picture(field: &'static str, path: &Path) -> Result<(Size, Vec<u8>), EngineError> {
+    let picture = read(field, path)?.into_rgba8();
+    Ok((Size { width: picture.width(), height: picture.height() }, picture.into_raw()))
+}
+
 /// Scales a picture to fit into `size`, centred on zeros.
 fn fit<P>(picture: &image::ImageBuffer<P, Vec<u8>>, size: Size) -> image::ImageBuffer<P, Vec<u8>>
 where

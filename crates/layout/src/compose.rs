@@ -12,7 +12,8 @@ use crate::kit::LogoRule;
 use crate::logo;
 use crate::place::Frame;
 use crate::resize::{ResizeError, resize};
-use crate::template::{Align, Block, Content, Fit, Layer, Overflow, Template, TemplateError, Valign, fill, slots};
+use crate::shown::{contained, goal, is_cut_out, visible};
+use crate::template::{Align, Block, Content, Layer, Overflow, Template, TemplateError, Valign, fill, slots};
 use crate::text::{BUILT_IN, Set, Style, Typesetter, steps};
 
 /// Texts by slot.
@@ -221,9 +222,7 @@ impl<'a> Work<'a> {
         let shorter = rect.width.min(rect.height) as f32;
         match &layer.content {
             Content::Picture { fit, side, radius, cut_out } => {
-                let is_cut_out = is_cut_out(picture);
-                let rect = cut_out.filter(|_| is_cut_out).map_or(rect, |frame| frame.on(self.size.0, self.size.1));
-                let contain = *fit == Fit::Contain || (*fit == Fit::Auto && is_cut_out);
+                let (rect, contain) = goal(*fit, *cut_out, rect, self.size, is_cut_out(picture));
                 let part = if contain {
                     visible(picture)
                 } else {
@@ -620,31 +619,4 @@ fn union(a: Rect, b: Rect) -> Rect {
 fn whole([left, top, width, height]: [f32; 4]) -> Rect {
     let (x, y) = (left.round().max(0.0) as u32, top.round().max(0.0) as u32);
     Rect { x, y, width: (width.round() as u32).max(1), height: (height.round() as u32).max(1) }
-}
-
-/// The largest place of a picture's aspect in a rectangle, at `share` (0..=1) of the room that is left.
-fn contained(picture: &Picture, rect: Rect, (across, down): (f64, f64)) -> Rect {
-    let scale =
-        (f64::from(rect.width) / f64::from(picture.width())).min(f64::from(rect.height) / f64::from(picture.height()));
-    let size = |length: u32, most: u32| ((f64::from(length) * scale).round() as u32).clamp(1, most);
-    let (width, height) = (size(picture.width(), rect.width), size(picture.height(), rect.height));
-    let off = |room: u32, share: f64| (f64::from(room) * share).round() as u32;
-    Rect { x: rect.x + off(rect.width - width, across), y: rect.y + off(rect.height - height, down), width, height }
-}
-
-/// Whether the picture is an object on transparent ground.
-fn is_cut_out(picture: &Picture) -> bool {
-    let pixels = picture.pixels().as_chunks::<4>().0;
-    let through = pixels.iter().filter(|pixel| pixel[3] < 16).count();
-    through * 33 > pixels.len()
-}
-
-/// The smallest rectangle around what can be seen.
-fn visible(picture: &Picture) -> Rect {
-    let mask = Mask {
-        width: picture.width(),
-        height: picture.height(),
-        values: picture.pixels().as_chunks::<4>().0.iter().map(|pixel| pixel[3] / 9).collect(),
-    };
-    mask.bounds().unwrap_or(picture.rect())
 }

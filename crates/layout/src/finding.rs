@@ -106,8 +106,13 @@ pub enum Kind {
     },
     /// The template was turned around: the picture is quieter on the other side.
     Turned,
-    /// The picture has too few pixels for its place.
+    /// The picture has too few pixels for its place and was resampled.
     Enlarged {
+        /// How many times.
+        times: f64,
+    },
+    /// The picture has too few pixels for its place and was enlarged by a network.
+    Redrawn {
         /// How many times.
         times: f64,
     },
@@ -163,6 +168,7 @@ impl fmt::Display for Finding {
             Kind::Enlarged { times } => {
                 write!(f, "the picture is resampled to {times:.1} times its size and may look soft")
             }
+            Kind::Redrawn { times } => write!(f, "the picture is enlarged {times:.1} times by the network"),
         }
     }
 }

@@ -26,6 +26,7 @@ mod kit;
 mod logo;
 mod place;
 mod resize;
+mod shown;
 mod template;
 mod text;
 
@@ -38,5 +39,6 @@ pub use kit::{Background, BrandKit, Corner, FieldError, FontRule, LogoRule, Pale
 pub use logo::LogoFault;
 pub use place::{Anchor, Axis, Frame};
 pub use resize::{ResizeError, resize};
+pub use shown::enlargement;
 pub use template::{Align, Block, Content, Fit, Layer, Overflow, Plate, Template, TemplateError, Valign};
 pub use text::{BUILT_IN as BUILT_IN_FAMILY, families};

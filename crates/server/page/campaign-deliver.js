@@ -32,7 +32,7 @@ function build(campaign, place, data) {
   const last = kept.get(`deliver.${campaign.id}`, {});
   const wish = { channels: last.channels ?? (wished.length ? wished : ["meta.feed.4x5"]), templates: last.templates ?? {}, kit: last.kit ?? "", names: last.names ?? NAMES, texts: last.texts ?? {}, picks: last.picks ?? "picked", drafts: last.drafts ?? false, safe_zones: last.safe_zones ?? false };
   wish.channels = wish.channels.filter((id) => known.has(id));
-  const view = { campaign, data, wish, table: h("div", { className: "deliver-templates" }), plan: h("div", { className: "deliver-plan" }), previews: h("div", { className: "composed-grid" }), past: h("div", {}) };
+  const view = { campaign, data, wish, table: h("div", { className: "deliver-templates" }), plan: h("div", { className: "deliver-plan" }, h("p", { className: "hint", role: "status" }, "Trying the first picks …")), previews: h("div", { className: "composed-grid" }), past: h("div", {}) };
   view.button = h("button", { type: "submit", className: "primary big" }, view.label = h("b", {}, "Deliver"), view.note = h("span", {}, "\u00a0"));
   view.form = h("form", { className: "deliver", noValidate: true, autocomplete: "off" },
     h("section", {}, h("h2", {}, "Channels"), h("div", { className: "channel-groups" }, ...grouped(data.channels).map(([title, channels]) => group(view, title, channels))), error("channels")),

@@ -56,7 +56,7 @@ export function controls(catalogue, last, changed) {
   const now = h("p", { className: "costs-now", aria: { hidden: "true" } });
   const element = h("form", { className: "panel costs-panel", noValidate: true, autocomplete: "off", on: { submit: (event) => event.preventDefault(), input: changed, change: changed } },
     now, ...sliders,
-    check("drafts", "Cheap drafts first, finals of what is picked", true),
+    check("drafts", "Cheap drafts first, finals of what is picked", false),
     h("div", { className: "row" }, h("div", { className: "grow" }, select("size", "Size", sizes.map((size) => [size, size.replace("x", " × ")]), "1024x1024")), h("div", { className: "grow" }, select("currency", "Currency", currencies.map((code) => [code, code]), currencies.includes("USD") ? "USD" : currencies[0]))),
     select("preset", "Own machine draws finals at", presets.map((name) => [name, presetName(name)]), "final"),
     check("log", "Axes in powers of ten", true),

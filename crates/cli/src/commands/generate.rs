@@ -123,7 +123,7 @@ fn numbered(output: &Path, index: u32, count: u32) -> PathBuf {
 }
 
 /// Finds out before the work begins whether the pictures can be written.
-fn check_output(output: &Path) -> anyhow::Result<()> {
+pub fn check_output(output: &Path) -> anyhow::Result<()> {
     let is_png = output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
     if !is_png {
         return Err(UsageError(format!("output: {} must end in .png", output.display())).into());

@@ -4,6 +4,7 @@ pub mod bakeoff;
 pub mod bench;
 pub mod campaign;
 pub mod dataset;
+pub mod enlarge;
 pub mod eval;
 pub mod experiment;
 pub mod generate;

@@ -33,6 +33,11 @@ pub struct ConfigError {
 }
 
 impl Config {
+    /// How far a pixel of the small picture reaches, in pixels of it: one for each convolution.
+    pub fn reach(&self) -> usize {
+        2 + 2 * self.blocks
+    }
+
     /// Checks every field.
     pub fn validate(&self) -> Result<(), ConfigError> {
         for (field, value, low, high) in [("width", self.width, 8, 512), ("blocks", self.blocks, 0, 64)] {
@@ -51,6 +56,7 @@ mod tests {
     #[test]
     fn bad_fields_are_named() {
         assert_eq!(Config::default().validate(), Ok(()));
+        assert_eq!(Config::default().reach(), 12);
         for (config, field) in [
             (Config { width: 7, ..Config::default() }, "width"),
             (Config { blocks: 65, ..Config::default() }, "blocks"),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{FindingView, Ready, channels, delivery_error, pixels_again, ready};
+use super::{FindingView, Ready, channels, delivery_error, larger, pixels_again, ready};
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -76,7 +76,8 @@ pub fn compose(app: &App, request: ComposeRequest) -> Result<Composition, ApiErr
     let source = pixels_again(app, &asset)?;
     let mut item = Item::new("", "", &source);
     (item.texts, item.composition, item.side, item.focus) = (request.texts, composition, request.side, focus);
-    let mut drawn = delivery::draw(&item, &channel, &ready.usable.brand, &delivery::lanczos).map_err(delivery_error)?;
+    let mut drawn = delivery::draw(&item, &channel, &ready.usable.brand, &|| larger(app, &asset, &source))
+        .map_err(delivery_error)?;
     if let (true, Some(safe)) = (request.safe_zone, channel.safe) {
         drawn.picture = delivery::safe_zone_overlay(&drawn.picture, safe);
     }

@@ -10,7 +10,9 @@ use store::NewDelivery;
 use utoipa::ToSchema;
 
 use super::wish::{Pick, Wish};
-use super::{DeliveryRequest, FindingView, KitFinding, KitName, Ready, delivery_error, pixels, pixels_again, told};
+use super::{
+    DeliveryRequest, FindingView, KitFinding, KitName, Ready, delivery_error, larger, pixels, pixels_again, told,
+};
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -123,7 +125,8 @@ pub fn plan(app: &App, id: &str, request: DeliveryRequest) -> Result<DeliveryPla
                     let mut item = Item::new(&wish.campaign.name, &name, picture);
                     item.texts = wish.texts(pick, channel, *composition)?;
                     (item.composition, item.side, item.focus) = (*composition, wish.request.side, pick.focus);
-                    let drawn = delivery::draw(&item, channel, &wish.ready.usable.brand, &delivery::lanczos);
+                    let drawn =
+                        delivery::draw(&item, channel, &wish.ready.usable.brand, &|| larger(app, &pick.asset, picture));
                     let mut found = told(&drawn.map_err(delivery_error)?);
                     if pick.is_draft {
                         found.push(draft());
@@ -240,7 +243,8 @@ fn delivered(app: &App, wish: &Wish, pick: &Pick) -> Result<Vec<Delivered>, ApiE
             (item.composition, item.side, item.focus) = (*composition, wish.request.side, pick.focus);
             (item.seed, item.recipe) = (Some(pick.candidate.seed), Some(pick.asset.id.as_str()));
             item.prefer = wish.request.format.into_iter().collect();
-            let made = delivery::deliver(&item, channel, &wish.ready.usable.brand, &delivery::lanczos);
+            let made =
+                delivery::deliver(&item, channel, &wish.ready.usable.brand, &|| larger(app, &pick.asset, &picture));
             made.map_err(|error| {
                 let error = delivery_error(error);
                 ApiError { message: format!("{name}: {}", error.message), ..error }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::kept;
+use super::{READY, kept};
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -162,7 +162,8 @@ pub fn ready(app: &App, kit: Option<&str>, version: Option<u32>, draft: Option<V
     let files: BTreeMap<String, String> =
         app.store.kit_files(&found.id, shelf)?.into_iter().map(|file| (file.name, file.sha256)).collect();
     let key = format!("{} {files:?}", serde_json::to_string(&rules).map_err(ApiError::internal)?);
-    let usable = kept(&app.brands.brands, &key, || usable(rules, &files, &|sha256| Ok(app.store.kit_blob(sha256)?)))?;
+    let usable =
+        kept(&app.brands.brands, READY, &key, || usable(rules, &files, &|sha256| Ok(app.store.kit_blob(sha256)?)))?;
     Ok(Ready { id: Some(found.id), name: found.name, version: number, usable })
 }
 

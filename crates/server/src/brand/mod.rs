@@ -1,9 +1,10 @@
 //! The brand's look on pictures, as the native interface and the command line both use it: kits, compositions, deliveries, and what
-//! can be measured of pictures. Nothing here draws with a model.
+//! can be measured of pictures. Nothing here draws with a model; picks with too few pixels are enlarged.
 
 mod aids;
 mod compose;
 mod deliver;
+mod enlarge;
 mod kits;
 mod wish;
 
@@ -18,6 +19,7 @@ use utoipa::ToSchema;
 pub use aids::{AidsView, Ask, Asked, KitName, aids};
 pub use compose::{ComposeRequest, Composition, PaletteView, compose, palette, told};
 pub use deliver::{DeliveryPlan, make, plan};
+use enlarge::larger;
 pub use kits::{KitFinding, Ready, Rules, STARTER, brand_from_file, ready};
 pub use wish::{DeliveryRequest, Picks};
 
@@ -34,14 +36,16 @@ const READY: usize = 8;
 pub struct Brands {
     brands: Mutex<Vec<(String, Arc<kits::Usable>)>>,
     pictures: Mutex<Vec<(String, Arc<Picture>)>>,
+    enlarging: enlarge::Enlarging,
 }
 
-/// The value of a key, or a new one, which then is the newest.
-fn kept<T>(
+/// The value of a key, or a new one, which then is the newest of `most`.
+fn kept<T, E>(
     among: &Mutex<Vec<(String, Arc<T>)>>,
+    most: usize,
     key: &str,
-    make: impl FnOnce() -> Result<T, ApiError>,
-) -> Result<Arc<T>, ApiError> {
+    make: impl FnOnce() -> Result<T, E>,
+) -> Result<Arc<T>, E> {
     let lock = || among.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, found)) = lock().iter().find(|(known, _)| known == key) {
         return Ok(found.clone());
@@ -49,7 +53,7 @@ fn kept<T>(
     let made = Arc::new(make()?);
     let mut kept = lock();
     kept.insert(0, (key.to_owned(), made.clone()));
-    kept.truncate(READY);
+    kept.truncate(most);
     Ok(made)
 }
 
@@ -61,7 +65,7 @@ pub fn pixels(app: &App, asset: &Asset) -> Result<Picture, ApiError> {
 
 /// The same, kept ready for the next time.
 pub fn pixels_again(app: &App, asset: &Asset) -> Result<Arc<Picture>, ApiError> {
-    kept(&app.brands.pictures, &asset.sha256, || pixels(app, asset))
+    kept(&app.brands.pictures, READY, &asset.sha256, || pixels(app, asset))
 }
 
 /// The channels there are: `channels.toml` of the data folder, or the built-in catalogue. Blocks.
@@ -124,6 +128,7 @@ impl From<&Finding> for FindingView {
                 Kind::OnSubject { .. } => "on_subject",
                 Kind::Turned => "turned",
                 Kind::Enlarged { .. } => "enlarged",
+                Kind::Redrawn { .. } => "redrawn",
             },
             message: finding.to_string(),
         }

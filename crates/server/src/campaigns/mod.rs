@@ -106,14 +106,19 @@ impl Work {
         Ok(self)
     }
 
+    /// The prompt of a row as it is drawn: with the words of the kit.
+    pub fn prompt(&self, prompt: &str) -> String {
+        self.kit.as_ref().map_or_else(|| prompt.to_owned(), |kit| with_words(prompt, &kit.words))
+    }
+
     /// The job of a row: its drafts or, with the seed of one of them, its final.
     pub fn draft(&self, row: &str, prompt: &str, final_seed: Option<u64>) -> Draft {
         let brief = &self.brief;
         let stage = if final_seed.is_some() { "finals" } else { "drafts" };
         let mut label = serde_json::json!({ "row": row, "stage": stage });
-        let (mut prompt, mut negative) = (prompt.to_owned(), brief.negative.clone());
+        let (prompt, mut negative) = (self.prompt(prompt), brief.negative.clone());
         if let Some(kit) = &self.kit {
-            (prompt, negative) = (with_words(&prompt, &kit.words), with_words(&negative, &kit.negative));
+            negative = with_words(&negative, &kit.negative);
             (label["kit"], label["kit_version"]) = (kit.name.as_str().into(), kit.version.into());
         }
         Draft {

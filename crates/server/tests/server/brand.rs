@@ -159,7 +159,7 @@ fn a_composition_is_a_picture_and_what_is_to_be_known_about_it() {
     let odd = with(json!({ "texts": { "headline": "Herbst \u{1f342} 秋" } })).json();
     assert!(kinds(&odd).contains("missing_glyphs"), "{odd}");
     let crop = with(json!({ "template": "crop" })).json();
-    assert_eq!((&crop["template"], kinds(&crop).contains("enlarged")), (&Value::Null, true), "{crop}");
+    assert_eq!((&crop["template"], kinds(&crop).contains("redrawn")), (&Value::Null, true), "{crop}");
 
     // Where the subject stands under the words, the template turns around; where it cannot, that is said.
     let left = upload(&server, &scene(600, 314, 0.25, 0.5));
@@ -262,6 +262,8 @@ fn a_final_has_the_words_of_its_draft_whatever_is_published_since() {
 
     // A campaign that begins now begins with what is in force.
     let brief = json!({ "name": "Later", "prompt": "a cup", "size": "32x32", "candidates": 1, "brand_kit": "House" });
+    let dry = server.post("/api/v1/campaigns", &json!({ "brief": brief, "dry_run": 1 })).json();
+    assert_eq!(dry["rows"][0]["prompt"], "a cup, hard light");
     let later = server.post("/api/v1/campaigns", &json!({ "brief": brief })).json()["id"].as_str().unwrap().to_owned();
     draw(&server, &later, "drafts");
     let first = newest(&server, &later);
@@ -341,7 +343,7 @@ fn a_campaign_is_delivered_as_its_manifest_says() {
     }
     assert_eq!(seen, files.keys().cloned().collect());
     assert!(seen.len() == 6 && seen.contains("google.display.300x250/fox-1_300.jpg"), "{seen:?}");
-    assert!(manifest.contains("the picture is resampled to"), "{manifest}");
+    assert!(manifest.contains("times by the network"), "{manifest}");
     let kept = server.get(&path).json();
     assert_eq!((&kept[0]["files"], &kept[0]["kit"], &kept[0]["kit_version"]), (&json!(6), &json!("House"), &json!(2)));
     assert_eq!(kept[0]["manifest_sha256"], sha256_bytes(manifest.as_bytes()));

@@ -79,7 +79,7 @@ pub async fn dry_run_and_plan(
             let work = Work::new(brief, "", &project)?.with_kit(app)?;
             work.check(app)?;
             let extent = Extent::of_rows(&found.rows);
-            Ok((DryRunView::of(found, first as usize), work, extent))
+            Ok((DryRunView::of(found, first as usize, &work), work, extent))
         })
         .await?;
     if view.total.is_some() && view.errors.is_empty() {
@@ -89,12 +89,12 @@ pub async fn dry_run_and_plan(
 }
 
 impl DryRunView {
-    fn of(found: campaign::DryRun, first: usize) -> Self {
+    fn of(found: campaign::DryRun, first: usize, work: &Work) -> Self {
         let campaign::DryRun { rows, errors, total } = found;
         let view = |campaign::Row { key, values, prompt }| RowView {
             key,
             values: text_values(values),
-            prompt,
+            prompt: work.prompt(&prompt),
             state: None,
             error: None,
             candidates: 0,
@@ -106,8 +106,8 @@ impl DryRunView {
 }
 
 /// What the first rows would become. Blocks.
-fn dry_run(brief: &Brief, csv: Option<&mut dyn Read>, first: u32) -> Result<DryRunView, ApiError> {
-    Ok(DryRunView::of(campaign::dry_run(brief, csv, first as usize)?, first as usize))
+fn dry_run(work: &Work, csv: Option<&mut dyn Read>, first: u32) -> Result<DryRunView, ApiError> {
+    Ok(DryRunView::of(campaign::dry_run(&work.brief, csv, first as usize)?, first as usize, work))
 }
 
 fn text_values(values: BTreeMap<String, String>) -> Value {
@@ -212,8 +212,8 @@ pub async fn import(
     let first = query.dry_run.map(|first| ApiError::in_range("dry_run", first, 1..=MAX_FIRST)).transpose()?;
     read_csv(&app, request, move |app, csv| {
         if let Some(first) = first {
-            let brief = Work::of(&app.store.campaign(&id)?)?.brief;
-            return Ok(Json(dry_run(&brief, Some(csv), first)?).into_response());
+            let work = Work::of(&app.store.campaign(&id)?)?.with_kit(app)?;
+            return Ok(Json(dry_run(&work, Some(csv), first)?).into_response());
         }
         let added = add_rows(app, &id, csv)?;
         Ok((StatusCode::CREATED, Json(Added { added })).into_response())
