@@ -322,8 +322,12 @@ fn report(name: &str, studio: &StudioArgs, reporter: &Reporter) -> anyhow::Resul
     reporter.say(&format!("seconds    {:.1} (planned {:.1})", report.seconds, report.planned_seconds));
     let budget = report.budget.as_deref().map_or(String::new(), |budget| format!(" of {budget}"));
     reporter.say(&format!("spent      {}{budget} {}", report.spent, report.currency));
-    let or_none = |value: Option<Value>| value.map_or("-".to_owned(), |value| value.to_string().replace('"', ""));
-    reporter.say(&format!("an approved picture cost {}", or_none(report.cost_per_approved.map(Value::from))));
-    reporter.say(&format!("an approval took {} s", or_none(report.approval_seconds.map(Value::from))));
+    match &report.cost_per_approved {
+        None => reporter.say("nothing is approved yet"),
+        Some(cost) => reporter.say(&format!("an approved picture cost {cost} {}", report.currency)),
+    }
+    if let Some(seconds) = report.approval_seconds {
+        reporter.say(&format!("an approval took {seconds:.0} s"));
+    }
     Ok(())
 }
