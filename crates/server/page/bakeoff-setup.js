@@ -1,30 +1,37 @@
 // Setting a bake-off up: prompts with their kinds, contestants, and what drawing will take.
 
 import { get, post, upload } from "./api.js";
-import { h, showError, toast } from "./dom.js";
+import { fill, h, showError, toast } from "./dom.js";
 import { planned } from "./plan.js";
-import { known, model, modelItems } from "./state.js";
+import { offerNew, projectOf } from "./projects.js";
+import { channels } from "./sizes.js";
+import { known, model, modelItems, projectItems } from "./state.js";
 import { count, money, presetName, seconds } from "./words.js";
 
 const KINDS = ["photoreal", "stylised", "illustration"];
 const PROMPTS = 6;
 
-/** Shows the form; `leave` is called when it is done or given up. */
+/** Contestants that stand there first, where models are compared. */
+const CONTESTANTS = 4;
+
+/** Shows the form, for a campaign or (null) by itself; `leave` is called when it is done or given up. */
 export async function setup(campaign, place, leave) {
-  const { rows } = await get(`campaigns/${campaign.id}/rows?limit=${PROMPTS}`).catch(() => ({ rows: [] }));
+  const words = campaign ? await ofCampaign(campaign) : await ofLibrary();
+  const frame = campaign ? { element: null, read: () => ({ campaign: campaign.id, size: campaign.brief.size ?? null }) } : sizeAndProject();
   const prompts = h("div", {});
   const contestants = h("div", {});
-  const name = h("input", { id: "bakeoff-name", name: "name", maxLength: 100, value: `${campaign.name}: which model?` });
+  const name = h("input", { id: "bakeoff-name", name: "name", maxLength: 100, value: campaign ? `${campaign.name}: which model?` : "", placeholder: "Product pictures: which model?" });
   // What the plan doubts is not what the server refused: neither takes the other's words away.
   const doubts = h("div", {}, error(""));
   const submit = h("button", { type: "submit", className: "primary big" }, h("b", {}, "Draw the bake-off"), h("span"));
   const form = h("form", { className: "bakeoff-form", noValidate: true, autocomplete: "off" },
     h("div", { className: "field" }, h("label", { htmlFor: "bakeoff-name" }, "Name"), name, error("name")),
+    frame.element,
     h("h2", {}, "Prompts"), error("prompts"), prompts,
     h("div", { className: "buttons" }, button("Add a prompt", () => add(prompts, promptRow("")))),
     h("h2", {}, "Contestants"), h("p", { className: "hint" }, "All draw the same prompts with the same seeds. Names stay hidden while you vote."), error("contestants"), contestants,
     h("div", { className: "buttons" }, button("Add a model", () => add(contestants, drawnRow("standard"))), button("Add pictures from outside", () => add(contestants, outsideRow()))),
-    error(""), error("campaign"), error("size"), doubts,
+    error(""), error("campaign"), campaign ? error("size") : null, doubts,
     h("div", { className: "buttons" }, submit, button("Not now", leave)));
   const changed = () => { number(); showError(form, null); plan(); };
   function add(list, row) {
@@ -44,17 +51,18 @@ export async function setup(campaign, place, leave) {
   const estimate = planned(submit.querySelector("span"), doubts, async (request) => {
     const drawn = request.contestants.filter((one) => one.model);
     const longest = request.prompts.map(({ prompt }) => prompt).sort((a, b) => b.length - a.length)[0] ?? "";
+    if (!longest) return "said once there is a prompt";
     const plans = await Promise.all(drawn.map((one) => post("plan", { prompt: longest, model: one.model, preset: one.preset, size: request.size })));
     const [time, cost] = ["seconds", "cost"].map((key) => plans.reduce((sum, one) => sum + one[key], 0) * request.prompts.length);
     return `${count(drawn.length * request.prompts.length, "picture")} · about ${seconds(time)} · ${money(cost, known.settings.currency)}`;
   });
-  const plan = () => estimate(read(prompts, contestants, name, campaign));
+  const plan = () => estimate(read(prompts, contestants, name, frame));
   form.addEventListener("input", changed);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     submit.disabled = true;
     try {
-      const request = read(prompts, contestants, name, campaign);
+      const request = read(prompts, contestants, name, frame);
       await uploaded(contestants, request);
       const made = await post("bakeoffs", request);
       toast(`${made.name}: ${count(made.waiting, "picture")} to draw`);
@@ -66,9 +74,43 @@ export async function setup(campaign, place, leave) {
     }
   });
   place.replaceChildren(form);
-  const words = rows.length ? rows.map((row) => row.prompt) : [campaign.brief.prompt ?? ""];
   words.forEach((prompt) => add(prompts, promptRow(prompt)));
-  ["draft", "final"].forEach((preset) => add(contestants, drawnRow(preset)));
+  const models = modelItems().slice(0, CONTESTANTS);
+  if (campaign || models.length < 2) ["draft", "final"].forEach((preset) => add(contestants, drawnRow(preset)));
+  else models.forEach(([one]) => add(contestants, drawnRow("final", one)));
+  if (!campaign) name.focus();
+}
+
+/** Words to begin with: of the first rows of a campaign. */
+async function ofCampaign(campaign) {
+  const { rows } = await get(`campaigns/${campaign.id}/rows?limit=${PROMPTS}`).catch(() => ({ rows: [] }));
+  return rows.length ? rows.map((row) => row.prompt) : [campaign.brief.prompt ?? ""];
+}
+
+/** Without a campaign, those of the best rated pictures: they are of the kind that somebody needs. */
+async function ofLibrary() {
+  const { assets } = await get("assets?sort=rating&limit=60").catch(() => ({ assets: [] }));
+  const found = [...new Set(assets.map(({ prompt }) => prompt).filter(Boolean))].slice(0, PROMPTS);
+  return found.length ? found : [""];
+}
+
+/** What a campaign's brief would say. */
+function sizeAndProject() {
+  const shape = h("select", { id: "bakeoff-shape" });
+  fill(shape, [["", "Each model's usual size"], ...channels(model("default")).slice(1)]);
+  const size = h("input", { id: "bakeoff-size", name: "size", maxLength: 20, placeholder: "512x512" });
+  const sizeField = h("div", { className: "field grow", hidden: true }, h("label", { htmlFor: "bakeoff-size" }, "Size, width × height in pixels"), size);
+  const project = h("select", { id: "bakeoff-project", name: "project" });
+  fill(project, [...projectItems(), ["new", "New project…"]]);
+  offerNew(project);
+  shape.addEventListener("change", () => { sizeField.hidden = shape.value !== "custom"; });
+  const element = h("div", {},
+    h("div", { className: "row" },
+      h("div", { className: "field grow" }, h("label", { htmlFor: "bakeoff-shape" }, "For"), shape), sizeField,
+      h("div", { className: "field grow" }, h("label", { htmlFor: "bakeoff-project" }, "Project"), project)),
+    error("size"), error("project"));
+  const chosen = () => (shape.value === "custom" ? size.value.trim() : shape.value.split("|")[1]) || null;
+  return { element, read: () => ({ size: chosen(), project: projectOf(project) }) };
 }
 
 const button = (title, click) => h("button", { type: "button", on: { click } }, title);
@@ -93,12 +135,12 @@ const select = (field, items, chosen) => h("select", { data: { field } }, ...ite
 const input = (field, value, more = {}) => h("input", { value, data: { field }, ...more });
 
 function promptRow(prompt) {
-  return h("div", { className: "bakeoff-row prompt" }, labelled("Kind of asset", select("kind", KINDS.map((kind) => [kind, kind]), KINDS[0])), labelled("Prompt", input("prompt", prompt, { maxLength: 32768 })));
+  return h("div", { className: "bakeoff-row prompt" }, labelled("Kind of asset", select("kind", KINDS.map((kind) => [kind, kind]), KINDS[0])), labelled("Prompt", input("prompt", prompt, { maxLength: 32768, placeholder: "a pair of running shoes on a wet street" })));
 }
 
-function drawnRow(preset) {
+function drawnRow(preset, name = "default") {
   const presets = (name) => model(name).presets.map((one) => [one, presetName(one)]);
-  const models = select("model", modelItems(), model("default").name);
+  const models = select("model", modelItems(), model(name).name);
   const steps = select("preset", presets(models.value), preset);
   const title = input("name", "", { maxLength: 60 });
   const call = () => { title.value = `${models.value}, ${presetName(steps.value)}`; };
@@ -116,7 +158,7 @@ function outsideRow() {
 }
 
 /** The request as the fields say it; pictures from outside are not uploaded yet. */
-function read(prompts, contestants, name, campaign) {
+function read(prompts, contestants, name, frame) {
   const value = (row, field) => row.querySelector(`[data-field="${field}"]`).value.trim();
   const decimal = (text) => text.replace(",", ".");
   const one = (row) => {
@@ -125,7 +167,7 @@ function read(prompts, contestants, name, campaign) {
     return { name: value(row, "name"), pictures: [], seconds: taken === "" ? null : Number(taken), cost: { amount: decimal(value(row, "cost")), currency: known.settings.currency } };
   };
   return {
-    name: name.value.trim(), campaign: campaign.id, size: campaign.brief.size ?? null,
+    name: name.value.trim(), ...frame.read(),
     prompts: [...prompts.children].map((row) => ({ kind: value(row, "kind"), prompt: value(row, "prompt") })),
     contestants: [...contestants.children].map(one),
   };

@@ -81,6 +81,8 @@ export async function vote(bakeoff, place, leave) {
 
   function pressed(event) {
     if (!screen.isConnected) return stop();
+    // Somebody went to another view meanwhile: its keys are no votes.
+    if (!screen.checkVisibility()) return;
     if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
     const verdict = KEYS[event.key];
     if (!verdict) return;

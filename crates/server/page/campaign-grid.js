@@ -3,7 +3,7 @@
 
 import { get, news, post } from "./api.js";
 import { calm, empty, fill, h, toast } from "./dom.js";
-import { alike, isShown, measure, ORDERS } from "./campaign-aids.js";
+import { alike, isShown, measure, ORDERS } from "./aids.js";
 import { changes, lookAgain, stageButton } from "./campaign-head.js";
 import { openCandidate, repaint, source } from "./campaign-look.js";
 import { lines } from "./lines.js";
@@ -302,7 +302,7 @@ function grid(campaign, place, signal) {
     if (wanted && !aids && !measuring) {
       measuring = true;
       try {
-        const found = await measure(campaign.id, signal, (known) => { aids = known; arrange(); });
+        const found = await measure(`campaigns/${campaign.id}/aids`, signal, (known) => { aids = known; arrange(); });
         if (!found && !signal.aborted) noAids();
       } catch (error) {
         toast(error.message, { bad: true });

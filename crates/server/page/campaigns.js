@@ -9,7 +9,7 @@ import { known } from "./state.js";
 import { count, money, when } from "./words.js";
 import * as grid from "./campaign-grid.js";
 import * as review from "./campaign-review.js";
-import * as bakeoff from "./campaign-bakeoff.js";
+import * as bakeoff from "./bakeoffs.js";
 import * as deliver from "./campaign-deliver.js";
 import * as tests from "./campaign-tests.js";
 import * as report from "./campaign-report.js";
@@ -44,14 +44,17 @@ function list({ campaigns, total }, own) {
   if (!campaigns.length) {
     return at("campaigns").replaceChildren(empty("One brief, every picture",
       "A brief and a few rows become a grid of drafts; the picked ones are finished, reviewed and made to fit every channel. What it takes is said before anything is drawn.",
-      h("a", { className: "button primary", href: "#campaigns/new" }, "New campaign")));
+      h("a", { className: "button primary", href: "#campaigns/new" }, "New campaign"), " ", compare()));
   }
   const cards = h("div", { className: "campaign-cards" }, ...campaigns.map(card));
   const more = h("button", { type: "button", hidden: campaigns.length >= total, on: { click: () => further(cards, more) } }, "Show more");
   at("campaigns").replaceChildren(
-    h("header", { className: "campaign-list-head" }, h("h2", {}, count(total, "campaign")), h("a", { className: "button primary", href: "#campaigns/new" }, "New campaign")),
+    h("header", { className: "campaign-list-head" }, h("h2", {}, count(total, "campaign")), h("div", { className: "buttons" }, compare(), h("a", { className: "button primary", href: "#campaigns/new" }, "New campaign"))),
     cards, h("p", { className: "center" }, more));
 }
+
+/** Bake-offs need no campaign: which model to name in a brief is asked before it is written. */
+const compare = () => h("a", { className: "button", href: "#quality/bakeoffs" }, "Which model draws best?");
 
 async function further(cards, more) {
   try {

@@ -93,8 +93,8 @@ const go = (view, field) => () => { location.hash = `#${view}`; show(); at(field
 const simple = { "?": help, t: nextTheme, n: go("create", "prompt"), "/": go("library", "search") };
 
 function submit() {
-  const form = at(`view-${document.body.dataset.view}`).querySelector("form");
-  if (document.body.dataset.view !== "library") form?.requestSubmit();
+  const forms = [...at(`view-${document.body.dataset.view}`).querySelectorAll("form")];
+  if (document.body.dataset.view !== "library") forms.find((form) => form.checkVisibility())?.requestSubmit();
 }
 
 function escape() {

@@ -1,4 +1,4 @@
-// What time buys: one prompt and seed, drawn faster and slower, with time against likeness to the slowest.
+// What time buys: one prompt and seed, drawn faster and slower, with time against likeness to the slowest. Beside it, bake-offs.
 
 import { get, on, picture, post } from "./api.js";
 import { at, checked, choices, empty, fill, h, showError } from "./dom.js";
@@ -133,6 +133,20 @@ function likeness(a, b) {
   return 100 * (1 - sum / (a.length * 0.75) / 255);
 }
 
-export function enter() {
-  usage.show();
+/** The view is opened, at what time buys or (`#quality/bakeoffs`) at the bake-offs, whose files are fetched then. */
+export async function enter(part) {
+  const bakeoffs = part === "bakeoffs";
+  at("quality-time").hidden = bakeoffs;
+  at("quality-bakeoffs").hidden = !bakeoffs;
+  for (const link of at("quality-parts").children) {
+    if ((link.dataset.part === "bakeoffs") === bakeoffs) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+  }
+  if (!bakeoffs) return usage.show();
+  const place = at("quality-bakeoffs");
+  try {
+    if (!place.childElementCount) place.replaceChildren(h("p", { className: "hint", role: "status" }, "Looking …"));
+    (await import("./bakeoffs.js")).show(null, place);
+  } catch (error) {
+    place.replaceChildren(empty("No bake-offs", `This part could not be fetched: ${error.message}`, h("button", { type: "button", on: { click: () => enter(part) } }, "Try again")));
+  }
 }

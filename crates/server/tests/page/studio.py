@@ -285,6 +285,61 @@ def quality_and_queue(page):
     look(page, "queue")
 
 
+def bakeoff(page):
+    """Which model is best, before there is a campaign: prompts of the library, a size, votes by keys that no other view takes."""
+    view(page, "quality")
+    page.click("#quality-parts >> text=Bake-offs")
+    page.wait_for_selector("#quality-bakeoffs .empty")
+    look(page, "bakeoffs-empty")
+    page.click("#quality-bakeoffs >> text=Set up a bake-off")
+    planned(page, ".bakeoff-form button[type=submit] span")
+    words = page.evaluate("[...document.querySelectorAll('[data-field=prompt]')].map((one) => one.value)")
+    check("a red fox" in words and "a blue cup" in words and len(set(words)) == len(words), f"the prompts of the library are {words}")
+    for _ in words[2:]:
+        page.click(".bakeoff-row.prompt >> nth=0 >> [aria-label=Remove]")
+    models = page.evaluate("[...document.querySelectorAll('.contestant [data-field=model]')].map((one) => one.value)")
+    check(models == ["default", "second"], f"the contestants are {models}")
+    page.refusals = 400
+    page.select_option("#bakeoff-shape", "custom")
+    page.fill("#bakeoff-size", "very large")
+    page.click(".bakeoff-form button[type=submit]")
+    page.wait_for_selector(".bakeoff-form [data-error=name]:not(:empty)")
+    page.fill("#bakeoff-name", "Before anything")
+    page.click(".bakeoff-form button[type=submit]")
+    page.wait_for_selector(".bakeoff-form [data-error=size]:not(:empty)")
+    check(page.get_attribute("#bakeoff-size", "aria-invalid") == "true", "the wrong size is not marked")
+    page.fill("#bakeoff-size", "64x64")
+    planned(page, ".bakeoff-form button[type=submit] span")
+    page.refusals = 0
+    look(page, "bakeoff-setup")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector(".bakeoff-list .card")
+    one = json(page, "bakeoffs")["bakeoffs"][0]
+    check(one["campaign"] is None and one["size"] == "64x64" and len(one["prompts"]) == 2, f"made: {one}")
+    # The card follows the pictures.
+    page.wait_for_selector(".bakeoff-list .card:not(:has(progress)):has-text('4 pictures')")
+    look(page, "bakeoffs")
+    page.click(".bakeoff-list button:text-is('Vote')")
+    page.wait_for_selector(".duel img")
+    look(page, "duel")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector(".duel-head >> text=1 of 2 pairs")
+    view(page, "library")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(300)
+    check(json(page, f"bakeoffs/{one['id']}")["votes"] == 1, "a key of another view was a vote")
+    page.go_back()
+    page.click(".bakeoff-list button:text-is('Vote')")
+    page.wait_for_selector(".duel img")
+    page.keyboard.press("x")
+    page.click(".duel-place .empty >> text=Show the results")
+    page.wait_for_selector(".ratings svg")
+    look(page, "bakeoff-results")
+    page.click(".duel-head >> text=Back")
+    page.wait_for_selector(".bakeoff-list >> text=2 votes")
+    check(page.locator(".bakeoff-list a").count() == 0, "a bake-off by itself belongs to a campaign")
+
+
 def keyboard(page):
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("1")
@@ -332,7 +387,7 @@ def main():
         weight = sum(len(answer.body()) for answer in page.answers)
         check(50_000 < weight <= MAX_WEIGHT, f"the page has {weight} bytes")
         print(f"page weight: {weight} bytes in {len(page.answers)} files")
-        run(page, (generate, late, cut_and_wrong, cancel, vary, library, paint, quality_and_queue, keyboard, portrait))
+        run(page, (generate, late, cut_and_wrong, cancel, vary, library, paint, quality_and_queue, bakeoff, keyboard, portrait))
         shifts(page, "light")
         for name, options in (
             ("dark", {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"}),
@@ -343,6 +398,12 @@ def main():
                 view(page, tab)
                 page.wait_for_timeout(800)
                 look(page, f"{name}-{tab}")
+            page.goto(f"{URL}/#quality/bakeoffs")
+            page.wait_for_selector(".bakeoff-list .card")
+            look(page, f"{name}-bakeoffs")
+            page.click("text=Set up a bake-off")
+            planned(page, ".bakeoff-form button[type=submit] span")
+            look(page, f"{name}-bakeoff-setup")
             view(page, "library")
             page.click("#gallery .tile >> nth=0 >> .open")
             page.wait_for_selector("#detail[open] img")

@@ -1,4 +1,5 @@
-// What can be measured of the drafts of a campaign: it groups and hides, and never says which one people will like.
+// What can be measured of pictures, drafts of a campaign or those of the library: it groups and hides, and never says which one people
+// will like.
 
 import { get } from "./api.js";
 
@@ -10,13 +11,13 @@ export const ORDERS = [
   ["sharpness", "Sharpest first", (picture) => -picture.sharpness],
 ];
 
-/** Asks for the aids of a campaign until all of its drafts are looked at; `told` is called with what is known so far. It gives null
+/** Asks for the aids at a path until all of its pictures are looked at; `told` is called with what is known so far. It gives null
  * where the server has none. */
-export async function measure(campaign, signal, told) {
+export async function measure(path, signal, told) {
   for (;;) {
     let found;
     try {
-      found = await get(`campaigns/${campaign}/aids`);
+      found = await get(path);
     } catch (error) {
       if (error.status === 404) return null;
       throw error;
@@ -28,7 +29,7 @@ export async function measure(campaign, signal, told) {
   }
 }
 
-/** Whether a draft is to be seen with these switches; what was not measured is. */
+/** Whether a picture is to be seen with these switches; what was not measured is. */
 export function isShown(picture, { fold, sound }) {
   if (!picture) return true;
   if (sound && picture.broken.length) return false;
