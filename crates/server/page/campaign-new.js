@@ -5,6 +5,7 @@ import { calm, choices, checked, fill, h, showError, toast } from "./dom.js";
 import { columns, decode, records } from "./csv.js";
 import { kept, known, model, modelItems } from "./state.js";
 import { channels } from "./sizes.js";
+import { atField, slotFields, slotNames } from "./slots.js";
 import { count, money, presets, seconds } from "./words.js";
 
 /** Rows that are shown, and mistakes. */
@@ -40,7 +41,6 @@ export function briefForm(made) {
   const shape = h("select", { id: "brief-shape" });
   const size = input("size", { maxLength: 20, placeholder: "512x512", value: value("size") });
   const sizeField = field("Pixels", size, "size");
-  const slots = h("div", { className: "slots", id: "brief-slots" });
   const channelPlace = h("div", { className: "field" });
   const csv = h("textarea", { id: "brief-csv", rows: 5, spellcheck: false, placeholder: "id,city,headline\nkoeln,Köln,Hallo Köln\nparis,Paris,Salut Paris", value: value("csv") });
   const file = h("input", { type: "file", id: "brief-file", accept: ".csv,.tsv,.txt,text/csv" });
@@ -50,6 +50,7 @@ export function briefForm(made) {
   const stage = h("div", { className: "stage first-rows", aria: { live: "polite", label: "The first rows" } });
   /** Values of the slots by name; a large file instead of the text. */
   const values = { ...value("slots", { colour: ["red", "green"], city: ["Köln"] }) };
+  const slots = slotFields(values, () => changed(), { id: "brief-slots" });
   let large = null, newest = 0;
 
   const form = h("form", { className: "panel", noValidate: true, autocomplete: "off", id: "brief-form" },
@@ -62,7 +63,7 @@ export function briefForm(made) {
     field("Brand kit", kit, "brand_kit"), kits,
     h("hr"),
     field("Prompt with slots", prompt, "prompt", h("p", { className: "hint" }, "Write {colour} where something changes. Its values stand below, or in a column of the rows.")),
-    slots,
+    slots.element,
     field("Style", style, "style", h("p", { className: "hint" }, "Put after the prompt, or around it where {prompt} stands.")), styles,
     h("hr"),
     h("div", { className: "field" }, h("label", { htmlFor: "brief-csv" }, "Rows"), csv,
@@ -78,12 +79,12 @@ export function briefForm(made) {
       h("button", { type: "button", className: "quiet wide", id: "brief-keep", on: { click: () => make(false) } }, "Only make it"),
       h("p", { className: "error", data: { error: "" }, role: "alert" })));
 
-  const slotNames = () => [...new Set([...`${prompt.value} ${style.value}`.replaceAll(/\{\{|\}\}/g, "").matchAll(/\{([a-z0-9_-]+)\}/g)].map((found) => found[1]))].filter((slot) => slot !== "prompt");
+  const slotsNow = () => slotNames(prompt.value, style.value);
   const rowsText = () => (large ? large.head : csv.value);
   const columnsNow = () => (rowsText().trim() ? columns(rowsText()) : []);
 
   function brief(own = name.value.trim()) {
-    const [names, there] = [slotNames(), columnsNow()];
+    const [names, there] = [slotsNow(), columnsNow()];
     const text = (element) => element.value.trim() || undefined;
     const wanted = shape.value === "custom" ? text(size) : shape.value.split("|")[1];
     const whole = Number(seed.value);
@@ -101,39 +102,7 @@ export function briefForm(made) {
 
   let channelsChosen = () => value("channels", []);
 
-  function paintSlots() {
-    const there = columnsNow();
-    const editors = slotNames().map((slot) => (there.includes(slot)
-      ? h("p", { className: "hint slot" }, h("b", {}, `{${slot}}`), " comes from its column of the rows")
-      : slotEditor(slot)));
-    const had = document.activeElement?.id;
-    slots.replaceChildren(...editors, h("p", { className: "error", data: { error: "slots" }, role: "alert" }));
-    if (had?.startsWith("slot-")) document.getElementById(had)?.focus();
-  }
-
-  function slotEditor(slot) {
-    values[slot] ??= [];
-    const id = `slot-${slot}`;
-    const chip = (text, i) => h("span", { className: "value-chip" }, text,
-      h("button", { type: "button", aria: { label: `Remove ${text}` }, on: { click: () => { values[slot].splice(i, 1); paintSlots(); changed(); document.getElementById(id)?.focus(); } } }, "×"));
-    const adder = h("input", { id, maxLength: 400, placeholder: values[slot].length ? "one more" : "a value, then Enter", aria: { label: `A value of ${slot}` } });
-    const add = () => {
-      const given = adder.value.split(",").map((text) => text.trim()).filter((text) => text && !values[slot].includes(text));
-      adder.value = "";
-      if (!given.length) return;
-      values[slot].push(...given);
-      paintSlots();
-      changed();
-      document.getElementById(id)?.focus();
-    };
-    adder.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" || event.key === ",") { event.preventDefault(); add(); }
-      if (event.key === "Backspace" && adder.value === "" && values[slot].length) { values[slot].pop(); paintSlots(); changed(); document.getElementById(id)?.focus(); }
-    });
-    adder.addEventListener("blur", () => { if (adder.value.trim()) add(); });
-    return h("div", { className: "slot" }, h("b", {}, `{${slot}}`), h("div", { className: "values" }, ...values[slot].map(chip), adder),
-      h("p", { className: "error", data: { error: `brief.slots.${slot}` }, role: "alert" }));
-  }
+  const paintSlots = () => slots.show(slotsNow(), columnsNow());
 
   function modelChanged() {
     const now = model(modelChoice.value);
@@ -168,17 +137,10 @@ export function briefForm(made) {
 
   /** Mistakes in rows stand at their row and column, those of fields at the field. */
   function refused(error) {
-    showError(form, error.rows?.length ? null : claimed(error));
+    showError(form, error.rows?.length ? null : atField(form, error));
     if (error.rows?.length) stage.replaceChildren(mistakes(error.rows));
     else if (!stage.childElementCount) stage.replaceChildren(h("p", { className: "hint" }, "What the first rows become is shown here."));
   }
-
-  const claimed = (error) => {
-    const place = error.field && form.querySelector(`[data-error="${CSS.escape(error.field)}"]`);
-    if (place || !error.field) return error;
-    const slot = error.field.match(/^brief\.slots(\.[a-z0-9_-]+)?/)?.[0];
-    return new ApiError(error.status, { ...error, message: error.message, field: slot && form.querySelector(`[data-error="${CSS.escape(slot)}"]`) ? slot : slot ? "slots" : error.field });
-  };
 
   function showFirst({ rows, errors, total, plan }) {
     const drawn = (total ?? 0) * Number(candidates.value);

@@ -1,9 +1,10 @@
 // One test: the answer first, then what it rests on, then what to do next.
 
-import { get, post, put } from "./api.js";
-import { ask, fill, h, toast } from "./dom.js";
+import { get, put } from "./api.js";
+import { ask, h, toast } from "./dom.js";
 import { exportOf, importOf } from "./tests-import.js";
 import { thumb } from "./tests-make.js";
+import { nextOf } from "./tests-next.js";
 import { percent } from "./tests-planner.js";
 import { intervals } from "./tests-plot.js";
 import { count } from "./words.js";
@@ -32,7 +33,7 @@ export async function testOf(test, stage, again) {
     metric ? table(test, report, metric) : pictures(test),
     h("div", { className: "tests-two" }, exportOf(test, again), importOf(test, again)),
     metric ? h("div", { className: "tests-two" }, health(report), shares ? bandit(test, shares, again) : null) : null,
-    metric ? next(test, report) : null,
+    metric ? nextOf(test, report) : null,
   ].filter(Boolean));
 }
 
@@ -152,27 +153,4 @@ function bandit(test, { shares, words }, again) {
   return h("section", { className: "card" }, h("h3", {}, "Rather earn than know?"), h("p", { className: "hint" }, words),
     h("div", { className: "scroll", tabIndex: 0, role: "region", aria: { label: "Shares of the next people" } }, h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Picture"), h("th", { scope: "col", className: "number" }, "Now"), h("th", { scope: "col", className: "number" }, "Next days"))), h("tbody", {}, ...shares.map(row)))),
     h("div", { className: "buttons" }, h("button", { type: "button", on: { click: use } }, "Use these shares")));
-}
-
-function next(test, report) {
-  const { winner } = report.answer;
-  const select = h("select", { id: "tests-next", "aria-label": "Picture to go on from" });
-  fill(select, test.creatives.map(({ key, name }) => [key, name]), test.creatives[winner ?? 0].key);
-  const go = async (creative) => {
-    try {
-      const made = await post(`experiments/${test.id}/next`, { creative });
-      toast(`${made.name} begins with seed ${made.seed}.`);
-      location.hash = `#campaigns/${made.campaign}`;
-    } catch (error) {
-      toast(error.message, { bad: true });
-    }
-  };
-  const rounds = Object.entries(test.next);
-  return h("section", { className: "card tests-next" }, h("h3", {}, "The next round"),
-    h("p", { className: "hint" }, "A new campaign with the recipe of one picture: its words, style and model. The first draft is the picture itself, the others are its neighbours."),
-    h("div", { className: "buttons" },
-      winner === undefined
-        ? [select, h("button", { type: "button", on: { click: () => go(select.value) } }, "Go on from this one, though nothing is proved")]
-        : h("button", { type: "button", className: "primary", on: { click: () => go(test.creatives[winner].key) } }, `Begin the next round from ${test.creatives[winner].name}`)),
-    rounds.length ? h("p", { className: "hint" }, "Made already: ", ...rounds.flatMap(([id, name], i) => [i ? ", " : "", h("a", { href: `#campaigns/${id}` }, name)])) : null);
 }

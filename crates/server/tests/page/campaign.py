@@ -372,7 +372,8 @@ def deleted(page):
 
 
 STEPS = (nothing_yet, brief, drafts, picks, aids, finals, review, approve, share, pulse, listed, other_lights,
-         winner.bakeoff, winner.deliver, winner.trial, winner.next_round, winner.report, winner.around, many, deleted)
+         winner.bakeoff, winner.deliver, winner.trial, winner.next_round, winner.other_words,
+         winner.report, winner.around, many, deleted)
 
 
 def main():

@@ -48,6 +48,10 @@ def bakeoff(page):
     check(votes == pairs, f"{votes} votes of {pairs} are counted")
     look(page, "campaign-bakeoff")
     picture(page, "bakeoff")
+    # It is among all of them, too, and leads to its campaign.
+    page.goto(f"{URL}/#quality/bakeoffs")
+    page.wait_for_selector(f".bakeoff-list a[href='#campaigns/{page.campaign}/bakeoff']:text-is('{json(page, f'campaigns/{page.campaign}')['name']}')")
+    look(page, "bakeoff-of-campaign")
 
 
 def deliver(page):
@@ -122,6 +126,56 @@ def next_round(page):
     winner = json(page, f"experiments?campaign={page.campaign}")["experiments"][0]["creatives"][1]
     check(first["seed"] == json(page, f"assets/{winner['asset']}")["seed"], "the first draft of the next round is not the winner's")
     look(page, "campaign-next-round")
+
+
+def other_words(page):
+    """The same with the winner's words changed first: its values as chips, one more, and how many drafts that makes."""
+    part(page, "tests")
+    page.click(".tests-next summary")
+    page.wait_for_selector(".tests-next [role=status]:not(.old):has-text('That makes 8 drafts, about')")
+    winner = json(page, f"experiments?campaign={page.campaign}")["experiments"][0]["creatives"][1]
+    row = json(page, f"candidates/{winner['candidate']}")["candidate"]["row"]
+    values = next(one for one in json(page, f"campaigns/{page.campaign}/rows")["rows"] if one["key"] == row)["values"]
+    for slot in ("colour", "thing"):
+        chips = page.locator(f".slot:has(#slot-{slot}) .value-chip").all_inner_texts()
+        check([chip.rstrip("×\n") for chip in chips] == [values[slot]], f"the winner's {slot} is {chips}")
+    page.refusals = 400
+    page.fill("#next-candidates", "0")
+    page.wait_for_selector(".tests-next [data-error='brief.candidates']:not(:empty)")
+    check(page.get_attribute("#next-candidates", "aria-invalid") == "true", "the wrong number is not marked")
+    page.fill("#next-candidates", "2")
+    page.press("#slot-colour", "Backspace")
+    page.wait_for_selector(".tests-next [data-error='brief.slots.colour']:not(:empty)")
+    # What only the end of it finds out is said at its field, too.
+    page.fill("#slot-colour", f"{values['colour']}, green")
+    page.press("#slot-colour", "Enter")
+    page.wait_for_selector(".tests-next [role=status]:not(.old):has-text('4 drafts, 2 of each of 2 rows')")
+    page.fill("#next-name", page.evaluate("document.querySelector('.campaign-title h2').textContent"))
+    page.click(".tests-next .primary")
+    page.wait_for_selector(".tests-next [data-error='brief.name']:not(:empty)")
+    page.fill("#next-name", "")
+    page.fill("#next-style", "a watercolour of {prompt}")
+    page.wait_for_selector(".tests-next [role=status]:not(.old):has-text('its words are others')")
+    page.refusals = 0
+    look(page, "campaign-other-words")
+    for name, options in page.visitors.items():
+        if name == "light":
+            continue
+        other = page.context.browser.new_context(**options).new_page()
+        other.is_phone, other.refusals = options.get("is_mobile", False), 0
+        other.goto(f"{URL}/#campaigns/{page.campaign}/tests")
+        other.click(".tests-next summary")
+        other.wait_for_selector(".tests-next [role=status]:has-text('8 drafts')")
+        other.evaluate("document.querySelector('.tests-next').scrollIntoView()")
+        look(other, f"{name}-campaign-other-words")
+        other.context.close()
+    page.click(".tests-next .primary")
+    until(page, "(id) => location.hash.startsWith('#campaigns/') && !location.hash.includes(id)", arg=page.campaign)
+    page.wait_for_selector(".campaign-head h2")
+    made = json(page, f"campaigns/{page.evaluate('location.hash.split(`/`)[1]')}")
+    brief = made["brief"]
+    check(brief["slots"] == {"colour": [values["colour"], "green"], "thing": [values["thing"]]}, f"the slots are {brief['slots']}")
+    check((made["rows"], brief["candidates"], brief["style"]) == (2, 2, "a watercolour of {prompt}"), f"the other words make {made}")
 
 
 def report(page):
