@@ -3,7 +3,7 @@
 
 import { get, news, post } from "./api.js";
 import { calm, empty, fill, h, toast } from "./dom.js";
-import { alike, isShown, measure, ORDERS } from "./aids.js";
+import { alike, foundWords, isShown, measure, ORDERS, placeFor, switches } from "./aids.js";
 import { changes, lookAgain, stageButton } from "./campaign-head.js";
 import { openCandidate, repaint, source } from "./campaign-look.js";
 import { lines } from "./lines.js";
@@ -50,10 +50,7 @@ function grid(campaign, place, signal) {
   fill(order, ORDERS.map(([value, words]) => [value, words]));
   const zoom = h("select", { id: "grid-zoom", aria: { label: "Size of the tiles" } });
   fill(zoom, [["small", "Small"], ["medium", "Medium"], ["large", "Large"]], kept.get("tiles", "medium"));
-  const box = (name, words, hint) => h("label", { className: "check", title: hint }, h("input", { type: "checkbox", id: `grid-${name}`, on: { change: (event) => toggle(name, event.target) } }), words);
-  const aidBoxes = h("div", { className: "aids", role: "group", aria: { label: "Ranking aids" } },
-    box("fold", "Fold twins", "Of drafts that look alike, show one"), box("different", "Six most different", "Only the six that differ most"),
-    box("sound", "Hide broken", "Leave out drafts that are flat, black or torn"), box("space", "Room for words", "Show where words would stand best"), order);
+  const aidBoxes = switches("grid", ["fold", "different", "sound", "space"], toggle, order);
   const status = h("p", { className: "count", role: "status" });
   const bar = h("div", { className: "pick-bar", role: "region", aria: { label: "What is picked" }, hidden: true });
   const list = lines((i) => (flat ? flatLine(i) : rowLine(i)), signal, { role: "grid", aria: { label: "Drafts", multiselectable: "true" } });
@@ -130,7 +127,7 @@ function grid(campaign, place, signal) {
         : empty("No rows yet", "This campaign has slots that only rows can fill. Add a CSV file with the command line or the API: POST /api/v1/campaigns/ID/rows."));
     }
     const rows = filtered() ? `${count(total, "row fits", "rows fit")}` : count(total, "row");
-    const known = aids ? ` · ${aids.pending ? `${aids.analysed} of ${aids.total} drafts are looked at` : `${count(aids.broken.length, "broken draft")}, ${count(aids.groups.filter((group) => group.length > 1).length, "group")} of twins`}` : "";
+    const known = aids ? ` · ${foundWords(aids, "draft")}` : "";
     reachable();
     status.textContent = `${flat ? count(flat.length, "draft") : rows}${known}`;
   }
@@ -182,14 +179,12 @@ function grid(campaign, place, signal) {
     const twins = state.fold && aids ? alike(aids, measured) : 1;
     const thumb = Math.min(widest, tile() > 130 ? 384 : 256);
     const label = [`${candidate.row}, draft ${candidate.position + 1}`, candidate.picked ? "picked" : "", candidate.final ? "finished" : "", measured?.broken.length ? `broken: ${measured.broken[0]}` : "", twins > 1 ? `${twins} look like it` : ""].filter(Boolean).join(", ");
-    const place = measured?.copy_space;
-    const space = state.space && place ? h("i", { className: "space", css: { left: `${place.x * 100}%`, top: `${place.y * 100}%`, width: `${place.width * 100}%`, height: `${place.height * 100}%` } }) : null;
     const element = h("div", {
       className: `cell${candidate.picked ? " is-picked" : ""}${measured?.broken.length ? " is-broken" : ""}`, role: "gridcell", tabIndex: focus[0] === i && focus[1] === column ? 0 : -1,
       data: { candidate: candidate.id, column: String(column) }, aria: { label, selected: String(candidate.picked) },
       on: { focus: () => moveTo(i, column), click: () => look(candidate), keydown: (event) => keys(event, candidate, i, column) },
     },
-      asset ? h("img", { src: source(asset, thumb), alt: "", decoding: "async" }) : h("span", { className: "state" }, "removed"), space,
+      asset ? h("img", { src: source(asset, thumb), alt: "", decoding: "async" }) : h("span", { className: "state" }, "removed"), state.space ? placeFor(measured) : null,
       h("button", { type: "button", className: "pick-mark", tabIndex: -1, aria: { label: candidate.picked ? `Take the pick of ${label} back` : `Pick ${label}` }, on: { click: (event) => { event.stopPropagation(); toggleOne(candidate); } } }),
       candidate.final ? badge("final", "Its final is drawn") : null,
       twins > 1 ? badge(`×${twins}`, `${twins} look alike`, "twins") : null, named ? badge(candidate.row, "", "name") : null);
@@ -291,8 +286,8 @@ function grid(campaign, place, signal) {
 
   // Aids.
   let measuring = false;
-  async function toggle(name, input) {
-    state[name] = input.checked;
+  async function toggle(name, on) {
+    state[name] = on;
     await needAids();
   }
   order.addEventListener("change", () => { state.order = order.value; needAids(); });
@@ -302,8 +297,8 @@ function grid(campaign, place, signal) {
     if (wanted && !aids && !measuring) {
       measuring = true;
       try {
-        const found = await measure(`campaigns/${campaign.id}/aids`, signal, (known) => { aids = known; arrange(); });
-        if (!found && !signal.aborted) noAids();
+        const measured = await measure(`campaigns/${campaign.id}/aids`, signal, (known) => { aids = known; arrange(); });
+        if (!measured && !signal.aborted) noAids();
       } catch (error) {
         toast(error.message, { bad: true });
       } finally {

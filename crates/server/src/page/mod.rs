@@ -83,6 +83,7 @@ pub const FILES: &[PageFile] = files![
     "detail.js",
     "dom.js",
     "inspect.js",
+    "library-aids.js",
     "library.js",
     "lines.js",
     "mask.js",

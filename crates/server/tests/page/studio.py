@@ -6,9 +6,10 @@ usage: studio.py URL FOLDER     screenshots go to FOLDER; exit code 0 if all is 
 
 import io
 import os
+import random
 import zipfile
 
-from PIL import Image
+from PIL import Image, ImageDraw
 from playwright.sync_api import sync_playwright
 
 from browser import FOLDER, URL, check, conclude, json, look, open_page, run, shifts, until, view, walk
@@ -200,6 +201,93 @@ def library(page):
     check(page.input_value("#prompt") == "a red fox", "the settings of a picture are not taken over")
 
 
+def blocks(chance):
+    """A picture of coloured blocks on a gradient."""
+    image = Image.linear_gradient("L").resize((64, 64)).rotate(90 * chance.randrange(4)).convert("RGB")
+    for _ in range(5):
+        x, y = chance.randrange(48), chance.randrange(48)
+        ImageDraw.Draw(image).rectangle((x, y, x + chance.randrange(8, 30), y + chance.randrange(8, 30)), fill=tuple(chance.randrange(256) for _ in range(3)))
+    return image
+
+
+def bring(page, image):
+    """Uploads a picture; gives its id."""
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return page.request.post(f"{URL}/api/v1/uploads", headers={"content-type": "image/png"}, data=data.getvalue()).json()["id"]
+
+
+TILES = "document.querySelectorAll('#gallery .tile').length"
+
+
+def aids(page):
+    """Ranking aids for what the search shows: twins folded and unfolded by keys, broken ones hidden, the six most different; with how
+    many were looked at while it goes on."""
+    chance = random.Random(7)
+    for _ in range(60):
+        bring(page, blocks(chance))
+    twin = blocks(chance)
+    twins = [bring(page, twin)]
+    twin.putpixel((3, 3), (250, 250, 250))
+    twins.append(bring(page, twin))
+    flat = bring(page, Image.new("RGB", (64, 64), "#7f7f7f"))
+    view(page, "library")
+    page.evaluate("document.getElementById('library-form').reset()")
+    page.select_option("#filter-kind", "upload")
+    total = json(page, "assets?kind=upload")["total"]
+    page.wait_for_selector(f"#library-count:text-is('{total} pictures')")
+    # The second request is held back: what is said meanwhile can be read.
+    asked = []
+    page.route("**/assets/aids?*", lambda route: (asked.append(route), len(asked) == 2 or route.continue_()))
+    page.check("#library-fold")
+    page.wait_for_selector(f"#library-count:has-text('48 of {total} pictures are looked at')")
+    asked[1].continue_()
+    page.wait_for_selector("#library-count:has-text('of twins')")
+    page.unroute("**/assets/aids?*")
+    known = json(page, "assets/aids?kind=upload")
+    by = {one["asset"]: one for one in known["pictures"]}
+    leader = next(one for one in twins if by[one]["leads"])
+    check(flat in known["broken"] and by[twins[0]]["group"] == by[twins[1]]["group"], "twins and a flat picture are taken for something else")
+    folded = sum(one["leads"] for one in known["pictures"]) + len(known["broken"])
+    check(page.inner_text("#library-count").startswith(f"{folded} of {total} pictures"), f"folded: {page.inner_text('#library-count')}")
+    # More than a page of tiles comes when it is asked for.
+    if page.is_visible("#library-more"):
+        page.click("#library-more")
+    until(page, f"(folded) => {TILES} === folded", arg=folded)
+    check(page.locator(f"[data-asset='{flat}'] .broken").count() == 1, "the flat picture is not said to be broken")
+    look(page, "library-folded")
+    page.focus(f"[data-asset='{leader}'] .twins")
+    page.keyboard.press("Enter")
+    until(page, f"(folded) => {TILES} === folded + 1", arg=folded)
+    there = page.evaluate("[document.activeElement.className, document.activeElement.getAttribute('aria-expanded'), document.activeElement.closest('.tile').nextElementSibling.dataset.asset]")
+    check(there == ["tool twins", "true", next(one for one in twins if one != leader)], f"unfolded: {there}")
+    page.keyboard.press("Enter")
+    until(page, f"(folded) => {TILES} === folded", arg=folded)
+    page.check("#library-sound")
+    until(page, f"(sound) => {TILES} === sound", arg=folded - len(known["broken"]))
+    page.check("#library-different")
+    page.check("#library-space")
+    until(page, f"{TILES} === 6")
+    shown = page.evaluate("[...document.querySelectorAll('#gallery .tile')].map((one) => one.dataset.asset)")
+    check(shown == known["different"], f"the most different are {shown}, not {known['different']}")
+    look(page, "library-different")
+    page.select_option("#sort", "old")
+    until(page, "document.querySelector('#library-count').textContent.includes('of twins')")
+    check(page.evaluate("[...document.querySelectorAll('#gallery .tile')].map((one) => one.dataset.asset)") == shown, "another order has other most different ones")
+    for name in ("different", "space", "fold"):
+        page.uncheck(f"#library-{name}")
+    page.evaluate("async (id) => fetch(`/api/v1/assets/${id}`, { method: 'PATCH', headers: { 'content-type': 'application/json' }, body: '{\"favourite\": true}' })", flat)
+    page.check("#only-favourites")
+    page.wait_for_selector("#gallery .empty >> text=All of these are broken")
+    look(page, "library-broken")
+    page.click("#gallery .empty button")
+    until(page, f"{TILES} === 1")
+    check(not page.is_checked("#library-sound"), "the switch stays on")
+    page.evaluate("document.getElementById('library-form').reset()")
+    page.select_option("#sort", "rating")
+    page.select_option("#sort", "new")
+
+
 def mouse_over(page, points):
     """Draws with the mouse over the mask, points in shares of it."""
     box = page.locator("#mask-canvas").bounding_box()
@@ -387,7 +475,7 @@ def main():
         weight = sum(len(answer.body()) for answer in page.answers)
         check(50_000 < weight <= MAX_WEIGHT, f"the page has {weight} bytes")
         print(f"page weight: {weight} bytes in {len(page.answers)} files")
-        run(page, (generate, late, cut_and_wrong, cancel, vary, library, paint, quality_and_queue, bakeoff, keyboard, portrait))
+        run(page, (generate, late, cut_and_wrong, cancel, vary, library, paint, aids, quality_and_queue, bakeoff, keyboard, portrait))
         shifts(page, "light")
         for name, options in (
             ("dark", {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"}),
@@ -405,6 +493,11 @@ def main():
             planned(page, ".bakeoff-form button[type=submit] span")
             look(page, f"{name}-bakeoff-setup")
             view(page, "library")
+            page.check("#library-fold")
+            page.wait_for_selector("#library-count:has-text('of twins')")
+            look(page, f"{name}-library-folded")
+            page.uncheck("#library-fold")
+            page.wait_for_selector("#library-count:not(:has-text('of twins'))")
             page.click("#gallery .tile >> nth=0 >> .open")
             page.wait_for_selector("#detail[open] img")
             look(page, f"{name}-detail")
