@@ -82,7 +82,7 @@ async function follow(one, element, where) {
   if (!element.isConnected) return;
   // Somebody is about to press a button, or looks at something else.
   const waits = element.contains(document.activeElement) || !element.checkVisibility();
-  const now = waits ? null : await get(`bakeoffs/${one.id}`).catch(() => null);
+  const now = waits ? null : await get(`bakeoffs/${one.id}`).catch((error) => { if (error.status === 404) element.remove(); return null; });
   if (now && !element.contains(document.activeElement)) element.replaceWith(card(now, where));
   else setTimeout(() => follow(one, element, where), LOOK);
 }

@@ -1,5 +1,5 @@
-"""The studio in headless Chromium: generate, cancel, vary, finish, search, paint a mask, download; labels, contrast, order of
-the focus, targets for fingers, weight, layout shift.
+"""The studio in headless Chromium: generate, cancel, vary, finish, search, paint a mask, ranking aids, a bake-off without a campaign,
+download; labels, contrast, order of the focus, targets for fingers, weight, layout shift.
 
 usage: studio.py URL FOLDER     screenshots go to FOLDER; exit code 0 if all is well
 """
@@ -382,7 +382,8 @@ def bakeoff(page):
     page.click("#quality-bakeoffs >> text=Set up a bake-off")
     planned(page, ".bakeoff-form button[type=submit] span")
     words = page.evaluate("[...document.querySelectorAll('[data-field=prompt]')].map((one) => one.value)")
-    check("a red fox" in words and "a blue cup" in words and len(set(words)) == len(words), f"the prompts of the library are {words}")
+    best = [one["prompt"] for one in json(page, "assets?sort=rating&limit=60")["assets"]]
+    check(words == list(dict.fromkeys(best))[:6] and len(words) > 2, f"the prompts are {words}, those of the best pictures {best}")
     for _ in words[2:]:
         page.click(".bakeoff-row.prompt >> nth=0 >> [aria-label=Remove]")
     models = page.evaluate("[...document.querySelectorAll('.contestant [data-field=model]')].map((one) => one.value)")
@@ -400,6 +401,9 @@ def bakeoff(page):
     planned(page, ".bakeoff-form button[type=submit] span")
     page.refusals = 0
     look(page, "bakeoff-setup")
+    page.focus(".skip")
+    walk(page, "bakeoff-setup")
+    page.focus("#bakeoff-name")
     page.keyboard.press("Control+Enter")
     page.wait_for_selector(".bakeoff-list .card")
     one = json(page, "bakeoffs")["bakeoffs"][0]

@@ -1,11 +1,12 @@
 """The second half of a campaign's way in a browser, which campaign.py walks: a bake-off by keys, files for channels, a test on people
-whose results come from a file, its winner, the round after it, the report, and the views of brand and costs.
+whose results come from a file, its winner, the round after it, with the same words and with others, the report, and the views of brand and
+costs.
 """
 
 import io
 import zipfile
 
-from browser import URL, check, json, look, picture, until, view
+from browser import URL, check, json, look, picture, until, view, walk
 
 DAYS, PEOPLE = 14, 4000
 # Clicks a day of each picture; the second is better beyond doubt.
@@ -158,6 +159,8 @@ def other_words(page):
     page.wait_for_selector(".tests-next [role=status]:not(.old):has-text('its words are others')")
     page.refusals = 0
     look(page, "campaign-other-words")
+    page.focus(".skip")
+    walk(page, "other words")
     for name, options in page.visitors.items():
         if name == "light":
             continue
