@@ -6,10 +6,23 @@ use crate::canvas::Mask;
 use crate::place::Frame;
 use crate::template::{Content, Fit, Template};
 
+/// Room that is left around an object in its place, in shares of the shorter side.
+const ROOM: f64 = 0.08;
+
 /// The rectangle that a picture goes into, and whether it is all there (else it fills the rectangle). `rect` is the layer's own.
 pub(crate) fn goal(fit: Fit, cut_out: Option<Frame>, rect: Rect, size: (u32, u32), is_cut_out: bool) -> (Rect, bool) {
-    let rect = cut_out.filter(|_| is_cut_out).map_or(rect, |frame| frame.on(size.0, size.1));
+    let rect = match cut_out {
+        Some(frame) if is_cut_out => frame.on(size.0, size.1),
+        None if is_cut_out && fit == Fit::Auto => inside(rect),
+        _ => rect,
+    };
     (rect, fit == Fit::Contain || (fit == Fit::Auto && is_cut_out))
+}
+
+/// The rectangle without the room around it.
+fn inside(rect: Rect) -> Rect {
+    let room = (f64::from(rect.width.min(rect.height)) * ROOM) as u32;
+    Rect { x: rect.x + room, y: rect.y + room, width: rect.width - 2 * room, height: rect.height - 2 * room }
 }
 
 /// How many times a picture is as large in its place in a template, at a size; below 1 it is made smaller.
@@ -51,4 +64,27 @@ pub(crate) fn visible(picture: &Picture) -> Rect {
         values: picture.pixels().as_chunks::<4>().0.iter().map(|pixel| pixel[3] / 9).collect(),
     };
     mask.bounds().unwrap_or(picture.rect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_has_room_around_it_and_is_enlarged_by_its_own_size() {
+        // An object of 40 x 20 in the middle of nothing.
+        let mut pixels = vec![0; 4 * 100 * 100];
+        (40..60).for_each(|y| pixels[4 * (100 * y + 30)..4 * (100 * y + 70)].fill(255));
+        let object = Picture::new(100, 100, pixels).unwrap();
+        let rect = Rect { x: 10, y: 0, width: 300, height: 100 };
+        let (inside, contain) = goal(Fit::Auto, None, rect, (400, 100), is_cut_out(&object));
+        assert_eq!((inside, contain), (Rect { x: 18, y: 8, width: 284, height: 84 }, true));
+        assert_eq!(goal(Fit::Auto, None, rect, (400, 100), false), (rect, false));
+        assert_eq!(goal(Fit::Contain, None, rect, (400, 100), true), (rect, true));
+        let banner = Template::built_in("overlay.square").unwrap();
+        let (times, whole) =
+            (enlargement(banner, &object, (1000, 1000)), Picture::filled(100, 100, [9, 9, 9, 255]).unwrap());
+        assert!((times - 759.0 / 40.0).abs() < 0.1, "{times}");
+        assert_eq!(enlargement(banner, &whole, (1000, 1000)), 10.0);
+    }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use campaign::Brief;
 use engine::EngineError;
-use serde_json::{Value, json};
+use serde_json::json;
 use server::{DeliveryRequest, Picks, RunProgress, ServeConfig, ServeError, Stage, Studio};
 
 use super::serve::worker_command;
