@@ -312,7 +312,8 @@ fn report(name: &str, studio: &StudioArgs, reporter: &Reporter) -> anyhow::Resul
     reporter.say(&format!("{}: {}{reason}", report.name, report.state));
     let counts = |counts: &std::collections::BTreeMap<String, i64>| {
         let found = counts.iter().filter(|(_, count)| **count > 0);
-        found.map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect::<Vec<_>>().join(", ")
+        let words: Vec<_> = found.map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
+        if words.is_empty() { "none".to_owned() } else { words.join(", ") }
     };
     reporter.say(&format!("rows       {}", report.rows));
     reporter.say(&format!("drafts     {}", counts(&report.drafts)));
