@@ -41,6 +41,19 @@ fn last(folder: &Path, args: &[&str]) -> Value {
 }
 
 #[test]
+fn the_examples_are_campaigns_of_50_and_500_assets() {
+    let room = tempfile::tempdir().unwrap();
+    let market = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/market"));
+    let rows = market.join("rows.csv");
+    for (brief, assets) in [("brief.toml", 50), ("brief-500.toml", 500)] {
+        let brief = market.join(brief);
+        let made = last(room.path(), &["new", brief.to_str().unwrap(), "--rows", rows.to_str().unwrap()]);
+        assert_eq!(made["rows"], assets);
+        assert_eq!(last(room.path(), &["plan", made["name"].as_str().unwrap()])["drafts"], 8 * assets);
+    }
+}
+
+#[test]
 fn from_a_brief_to_finals() {
     let room = tempfile::tempdir().unwrap();
     let folder = room.path();

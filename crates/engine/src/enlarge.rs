@@ -1,5 +1,6 @@
 //! Enlarging: a small picture as the network drew it, four times as wide and high.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use formats::picture::{MAX_AREA, MAX_SIDE};
@@ -20,8 +21,11 @@ pub struct Enlarger {
     planned: Option<(Size, Executor)>,
 }
 
-/// Side of the tiles of [`Enlarger::enlarge_pixels`] without their margins; even, as convolutions go by twos.
+/// Longest side of the tiles of [`Enlarger::enlarge_pixels`] without their margins.
 const TILE: u32 = 128;
+
+/// How far beyond what is seen an edge may be drawn, in pixels of the small picture.
+const EDGE: u32 = 4;
 
 /// The graph for one picture of `size`: `x [1, H, W, 4]` to `y [1, 4H, 4W, 4]`.
 pub(crate) fn build_graph(config: &Config, size: Size) -> Result<Graph, EngineError> {
@@ -97,7 +101,7 @@ impl Enlarger {
     }
 
     /// Any picture of `size`, straight RGBA8, `times` (2 or 4) as wide and high. It is enlarged in tiles that overlap as far as the
-    /// network sees, so that it looks as in one piece and memory does not grow with it.
+    /// network sees, so that it looks as in one piece and memory does not grow with it; nothing stays nothing.
     ///
     /// # Errors
     /// Another `times`, or a result of more than 40 million pixels or a longer side than 8192.
@@ -113,11 +117,12 @@ impl Enlarger {
         let values = formats::picture::premultiply(pixels);
         let margin = self.config.reach() as u32;
         let (factor, row) = (times as usize, 4 * size.width as usize);
-        let (columns, rows) = (tiles(size.width, margin), tiles(size.height, margin));
+        let mut large = vec![0; factor * factor * pixels.len()];
+        let Some([across, down]) = seen(size, pixels) else { return Ok(large) };
+        let (columns, rows) = (tiles(across, size.width, margin), tiles(down, size.height, margin));
         let tile = Size { width: columns[0].input, height: rows[0].input };
         let (read, written) = (4 * tile.width as usize, 4 * factor * tile.width as usize);
         let mut part = vec![0.0; read * tile.height as usize];
-        let mut large = vec![0; factor * factor * pixels.len()];
         for across in &rows {
             for along in &columns {
                 for (y, part) in part.chunks_exact_mut(read).enumerate() {
@@ -163,14 +168,31 @@ struct Along {
     end: u32,
 }
 
-/// Tiles along a side. All are read at the same size, so that the network is planned once; the outer ones end where the picture does.
-fn tiles(side: u32, margin: u32) -> Vec<Along> {
-    let input = side.min(TILE + 2 * margin);
-    let tile = |start: u32| {
+/// Columns and rows of a picture, straight RGBA8, between which something can be seen or its edge may be drawn; none when nothing can.
+fn seen(size: Size, pixels: &[u8]) -> Option<[Range<u32>; 2]> {
+    let (mut across, mut down) = (size.width..0, size.height..0);
+    for (y, row) in (0..).zip(pixels.chunks_exact(4 * size.width as usize)) {
+        let mut shown = (0..).zip(row.as_chunks::<4>().0).filter(|(_, pixel)| pixel[3] > 0).map(|(x, _)| x);
+        let Some(first) = shown.next() else { continue };
+        across = across.start.min(first)..across.end.max(shown.last().unwrap_or(first) + 1);
+        down = down.start.min(y)..y + 1;
+    }
+    let wider = |part: Range<u32>, side: u32| part.start.saturating_sub(EDGE)..(part.end + EDGE).min(side);
+    (!down.is_empty()).then(|| [wider(across, size.width), wider(down, size.height)])
+}
+
+/// Tiles along a part of a side. All are read at the same size, so that the network is planned once; the outer ones end where the
+/// picture does. Sizes are even where they can be, as convolutions go by twos.
+fn tiles(part: Range<u32>, side: u32, margin: u32) -> Vec<Along> {
+    let start = part.start / 2 * 2;
+    let length = part.end - start;
+    let tile = length.div_ceil(length.div_ceil(TILE)).next_multiple_of(2);
+    let input = side.min(tile + 2 * margin);
+    let along = |start: u32| {
         let begin = start.saturating_sub(margin).min(side - input);
-        Along { begin, input, start, end: (start + TILE).min(side) }
+        Along { begin, input, start, end: (start + tile).min(part.end) }
     };
-    (0..side).step_by(TILE as usize).map(tile).collect()
+    (start..part.end).step_by(tile as usize).map(along).collect()
 }
 
 #[cfg(test)]
@@ -179,9 +201,11 @@ mod tests {
 
     #[test]
     fn tiles_cover_a_side_once_and_see_as_far_as_the_network() {
-        for side in [1, 7, 128, 151, 152, 153, 257, 512, 1000] {
-            let all = tiles(side, 12);
-            assert_eq!((all[0].start, all.last().unwrap().end), (0, side));
+        for (part, side) in
+            [(0..1, 1), (0..7, 7), (0..128, 128), (5..152, 152), (0..257, 257), (31..500, 512), (0..999, 1000)]
+        {
+            let all = tiles(part.clone(), side, 12);
+            assert_eq!((all[0].start, all.last().unwrap().end), (part.start / 2 * 2, part.end));
             assert!(all.windows(2).all(|pair| pair[0].end == pair[1].start));
             for tile in &all {
                 let end = tile.begin + tile.input;
@@ -189,6 +213,24 @@ mod tests {
                 assert!(end <= side && (end == side || end - tile.end >= 12), "{side} {tile:?}");
             }
         }
+    }
+
+    #[test]
+    fn only_what_is_seen_is_enlarged() {
+        let (mut enlarger, _) = Enlarger::built_in(&Cpu::detected(2), Precision::F32).unwrap();
+        let size = Size { width: 90, height: 70 };
+        let shown = |x: usize, y: usize| (41..80).contains(&x) && (13..30).contains(&y);
+        let pixel = |i: usize| if shown(i % 90, i / 90) { [200, 30, 60, 255] } else { [0; 4] };
+        let picture: Vec<u8> = (0..size.pixels()).flat_map(pixel).collect();
+        assert_eq!(seen(size, &picture), Some([37..84, 9..34]));
+        let tiled = enlarger.enlarge_pixels(size, 4, &picture).unwrap();
+        let whole = pixels::to_pixels(&enlarger.enlarge(size, &formats::picture::premultiply(&picture)).unwrap());
+        for (i, (tiled, whole)) in tiled.as_chunks::<4>().0.iter().zip(whole.as_chunks::<4>().0).enumerate() {
+            // Colours of what can hardly be seen are those of a quotient of small numbers.
+            let off = (0..4).filter(|c| *c == 3 || whole[3] > 32).map(|c| tiled[c].abs_diff(whole[c])).max();
+            assert!(off <= Some(1), "{} {}: {tiled:?} {whole:?}", i % 360, i / 360);
+        }
+        assert_eq!(enlarger.enlarge_pixels(size, 2, &vec![0; 4 * 6300]).unwrap(), vec![0; 16 * 6300]);
     }
 
     #[test]
