@@ -1,5 +1,7 @@
-//! Broken output: pictures that no one needs to look at. Each reason says what was measured; limits are constants below, chosen
-//! on drawings and photographs so that low-contrast, monochrome, white-ground and cut-out pictures pass.
+//! Broken output: pictures that no one needs to look at. Each reason says what was measured; limits are constants below, chosen so that
+//! low-contrast, monochrome, white-ground and cut-out pictures pass. Of 9,500 drawings of the default dataset 0.4 % are called
+//! broken, of 26 photographs none; of twelve pictures each that the built-in model drew with guidance 4, 12, 20 and 30 none, 2, 6
+//! and 10 (`examples/broken.rs`).
 
 use std::fmt;
 
@@ -12,8 +14,13 @@ pub const LEAST_VISIBLE: f64 = 0.005;
 pub const LEAST_DEVIATION: f64 = 1.5;
 /// Neighbours that correlate less than this, at full size and at half size, are noise; photographs have 0.9 and more.
 pub const NOISE_CORRELATION: f64 = 0.3;
-/// Largest share of colours that are clipped: some channel at 0 or 255, but neither black nor white.
-pub const MOST_CLIPPED: f64 = 0.5;
+/// Largest share of colours that are clipped (some channel at 0 or 255, but neither black nor white) in a picture that is rough:
+/// a lemon is clipped and smooth, what too much guidance burns is both.
+pub const MOST_CLIPPED: f64 = 0.4;
+/// Largest mean difference of neighbours, of 255, in a picture with many clipped colours that is brought to [`ROUGH_SIDE`].
+pub const MOST_ROUGH: f64 = 28.0;
+/// The side of a picture, about, at which roughness is measured.
+pub const ROUGH_SIDE: u32 = 128;
 /// Largest share of lone holes: fully transparent or pure black pixels inside something bright and opaque, which is how a value
 /// that was not a number comes out.
 pub const MOST_HOLES: f64 = 0.002;
@@ -27,8 +34,8 @@ pub enum Fault {
     Flat(f64),
     /// Neighbouring pixels have nothing to do with each other: their correlation.
     Noise(f64),
-    /// Colours beyond the range: their share.
-    Clipped(f64),
+    /// Colours beyond the range, and neighbours that differ: the share and the mean difference of 255.
+    Burnt(f64, f64),
     /// Holes where no number came out: their share.
     Holes(f64),
 }
@@ -40,7 +47,13 @@ impl fmt::Display for Fault {
             Self::Empty(share) => write!(f, "empty: {:.2} % of the pixels can be seen", percent(share)),
             Self::Flat(deviation) => write!(f, "flat: the brightness varies by {deviation:.2} of 255"),
             Self::Noise(correlation) => write!(f, "noise: neighbouring pixels correlate by {correlation:.2}"),
-            Self::Clipped(share) => write!(f, "clipped: {:.0} % of the colours are beyond the range", percent(share)),
+            Self::Burnt(share, rough) => {
+                let share = percent(share);
+                write!(
+                    f,
+                    "burnt: {share:.0} % of the colours are beyond the range, neighbours differ by {rough:.0} of 255"
+                )
+            }
             Self::Holes(share) => {
                 write!(f, "holes: {:.1} % of the pixels are lone black or empty ones", percent(share))
             }
@@ -76,7 +89,10 @@ pub fn faults(picture: &Picture) -> Vec<Fault> {
     }
     let clipped = pixels.iter().filter(|pixel| is_clipped(**pixel)).count() as f64 / (visible * count);
     if clipped > MOST_CLIPPED {
-        found.push(Fault::Clipped(clipped));
+        let rough = roughness(picture);
+        if rough > MOST_ROUGH {
+            found.push(Fault::Burnt(clipped, rough));
+        }
     }
     found
 }
@@ -84,6 +100,43 @@ pub fn faults(picture: &Picture) -> Vec<Fault> {
 fn is_clipped([r, g, b, a]: [u8; 4]) -> bool {
     let extremes = [r, g, b].iter().filter(|v| matches!(v, 0 | 255)).count();
     a > 0 && extremes > 0 && [r, g, b] != [0; 3] && [r, g, b] != [255; 3]
+}
+
+/// Mean difference of visible neighbours, in the channel where they differ most, after squares of pixels were averaged so that
+/// drawings of any size are judged alike.
+fn roughness(picture: &Picture) -> f64 {
+    let square = (picture.width().max(picture.height()) + ROUGH_SIDE / 2).div_euclid(ROUGH_SIDE).max(1) as usize;
+    let (width, height) = (picture.width() as usize / square, picture.height() as usize / square);
+    let pixels = picture.rgba();
+    let mean = |x: usize, y: usize| {
+        let mut sums = [0.0_f32; 4];
+        for row in pixels.chunks_exact(picture.width() as usize).skip(y * square).take(square) {
+            for [r, g, b, a] in &row[x * square..][..square] {
+                let alpha = f32::from(*a);
+                sums.iter_mut().zip([r, g, b]).for_each(|(sum, value)| *sum += alpha * f32::from(*value));
+                sums[3] += alpha;
+            }
+        }
+        let seen = sums[3] > 127.5 * (square * square) as f32;
+        seen.then(|| [0, 1, 2].map(|channel| sums[channel] / sums[3]))
+    };
+    let means: Vec<_> = (0..width * height).map(|i| mean(i % width, i / width)).collect();
+    let (mut sum, mut count) = (0.0, 0_usize);
+    let mut add = |a: Option<[f32; 3]>, b: Option<[f32; 3]>| {
+        if let (Some(a), Some(b)) = (a, b) {
+            sum += f64::from(a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max));
+            count += 1;
+        }
+    };
+    for (i, here) in means.iter().enumerate() {
+        if i % width + 1 < width {
+            add(*here, means[i + 1]);
+        }
+        if i + width < means.len() {
+            add(*here, means[i + width]);
+        }
+    }
+    sum / count.max(1) as f64
 }
 
 fn deviation(values: &[f32]) -> f64 {
@@ -172,9 +225,24 @@ mod tests {
         assert!(matches!(kinds(&drawn(64, |_, _| [0, 0, 0, 255]))[..], [Fault::Flat(_)]));
         let noise = drawn(64, |x, y| [hash(x, y), hash(x + 999, y), hash(x, y + 777), 255]);
         assert!(matches!(kinds(&noise)[..], [Fault::Noise(c)] if c < 0.1));
-        let burnt =
-            drawn(64, |x, y| if (x / 9 + y / 9).is_multiple_of(2) { [255, 0, 12, 255] } else { [0, 200, 255, 255] });
-        assert!(matches!(kinds(&burnt)[..], [Fault::Clipped(share)] if share > 0.9));
+        let corner = |n: u8| [0, 1, 2].map(|bit| if n >> bit & 1 == 1 { 255 } else { 3 * n });
+        let burnt = |side: u32, pixels: u32| {
+            drawn(side, |x, y| {
+                let [r, g, b] = corner(1 + hash(x / pixels, y / pixels) % 6);
+                [r, g, b, 255]
+            })
+        };
+        for picture in [burnt(128, 2), burnt(512, 8), burnt(300, 5)] {
+            assert!(matches!(kinds(&picture)[..], [Fault::Burnt(share, rough)] if share > 0.9 && rough > 40.0));
+        }
+        // Pure colours of a drawing are no fault.
+        let lemon = drawn(128, |x, y| match (f64::from(x) - 64.0).hypot(f64::from(y) - 64.0) < 50.0 {
+            true => [255, (200 + x / 4) as u8, 0, 255],
+            false => [0; 4],
+        });
+        assert_eq!(kinds(&lemon), []);
+        let flag = drawn(128, |x, _| if x < 64 { [255, 0, 12, 255] } else { [0, 200, 255, 255] });
+        assert_eq!(kinds(&flag), []);
         let holed = drawn(64, |x, y| if x % 7 == 3 && y % 7 == 3 { [0; 4] } else { scene(x, y) });
         assert!(matches!(kinds(&holed)[..], [Fault::Holes(_)]));
 
@@ -189,7 +257,8 @@ mod tests {
 
     #[test]
     fn the_reason_reads_well() {
-        assert_eq!(Fault::Clipped(0.614).to_string(), "clipped: 61 % of the colours are beyond the range");
+        let text = "burnt: 61 % of the colours are beyond the range, neighbours differ by 33 of 255";
+        assert_eq!(Fault::Burnt(0.614, 33.2).to_string(), text);
     }
 
     proptest! {

@@ -22,7 +22,7 @@ const SHAPES: [f64; 4] = [3.0, 16.0 / 9.0, 1.0, 0.6];
 /// Least share of the picture that a place for words has.
 const LEAST: f64 = 0.12;
 /// The kept form; others are measured again.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// A picture that is asked about.
 #[derive(Debug, Clone)]
