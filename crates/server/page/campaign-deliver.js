@@ -3,7 +3,7 @@
 import { file, get, post } from "./api.js";
 import { calm, empty, h, showError, toast } from "./dom.js";
 import { kept } from "./state.js";
-import { bytes, count, when } from "./words.js";
+import { bytes, count, seconds, when } from "./words.js";
 import { composed, findings, grouped, shortName } from "./brand-parts.js";
 
 export const title = "Deliver";
@@ -11,6 +11,7 @@ export const title = "Deliver";
 const SLOTS = [["headline", "Headline"], ["subline", "Line below"], ["cta", "Button"]];
 const NAMES = "{campaign}_{asset}_{channel}_{width}x{height}.{ext}";
 const MOST_SHOWN = 12;
+const EVERY = 600;
 let shown = 0;
 
 /** Fills the place with this part of the campaign. */
@@ -184,6 +185,7 @@ async function deliver(view) {
   view.button.disabled = true;
   const before = view.note.textContent;
   view.note.textContent = "making the files…";
+  const over = telling(view);
   try {
     const blob = await file(`campaigns/${view.campaign.id}/delivery`, request(view));
     const link = h("a", { href: URL.createObjectURL(blob), download: `${view.campaign.name}.zip` });
@@ -195,9 +197,23 @@ async function deliver(view) {
   } catch (error) {
     showError(view.form, error);
   }
+  over();
   view.busy = false;
   view.button.disabled = false;
   view.note.textContent = before;
+}
+
+/** Says on the button how far the files are, until what it gives is called. */
+function telling(view) {
+  const begin = performance.now();
+  const ask = async () => {
+    const { making } = await get(`campaigns/${view.campaign.id}/delivery/progress`).catch(() => ({}));
+    if (!view.busy || !making?.done) return;
+    const left = (performance.now() - begin) / 1000 * (making.files / making.done - 1);
+    view.note.textContent = `${making.done} of ${making.files} files · ${seconds(left)} left`;
+  };
+  const timer = setInterval(ask, EVERY);
+  return () => clearInterval(timer);
 }
 
 function showPast({ data: { made }, past }) {

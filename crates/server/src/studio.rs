@@ -13,7 +13,7 @@ use serde::Serialize;
 use store::{Campaign, CampaignState, Candidate, CandidateFilter, DEFAULT_PROJECT, RowFilter, Stage, Store, TaskState};
 
 use crate::app::App;
-use crate::brand::{self, DeliveryRequest};
+use crate::brand::{self, DeliveryRequest, Progress};
 use crate::campaigns::{self, CampaignPlan, CampaignReport};
 use crate::config::ServeConfig;
 use crate::error::{ApiError, ServeError};
@@ -253,13 +253,14 @@ impl Studio {
 
     /// Writes the picks of a campaign for channels into a folder: a folder for each channel, `manifest.csv` and
     /// `contact-sheet.pdf`; or, with `zip`, all of it as one ZIP there. `kit` names a kept kit, or a TOML file with its fonts and
-    /// logos beside it. Blocks.
+    /// logos beside it. `on_progress` is told how many files are made. Blocks.
     pub fn deliver(
         &self,
         name: &str,
         folder: &Path,
         mut request: DeliveryRequest,
         zip: bool,
+        on_progress: &dyn Fn(Progress),
     ) -> Result<Delivered, ServeError> {
         let campaign = self.app.store.find_campaign(name)?;
         let file = request.kit.as_deref().map(Path::new).filter(|kit| kit.extension().is_some_and(|end| end == "toml"));
@@ -270,7 +271,7 @@ impl Studio {
         std::fs::create_dir_all(folder)?;
         // Beside its place, so that what is interrupted leaves nothing that looks whole.
         let temporary = tempfile::NamedTempFile::new_in(folder)?;
-        let (mut package, made) = brand::make(&self.app, &campaign.id, request, kit, temporary)?;
+        let (mut package, made) = brand::make(&self.app, &campaign.id, request, kit, temporary, on_progress)?;
         let place = if zip {
             let place = folder.join(format!("{}.zip", delivery::sanitised(&campaign.name)));
             package.as_file().sync_all()?;

@@ -128,7 +128,14 @@ fn deliver(
     studio: &StudioArgs,
     reporter: &Reporter,
 ) -> anyhow::Result<()> {
-    let made = open_studio(studio)?.deliver(name, folder, request, zip).map_err(refused)?;
+    let bar = reporter.bar(0, "making files");
+    let on_progress = |progress: server::Progress| {
+        bar.set_length(progress.files as u64);
+        bar.set_position(progress.done as u64);
+    };
+    let made = open_studio(studio)?.deliver(name, folder, request, zip, &on_progress);
+    bar.finish_and_clear();
+    let made = made.map_err(refused)?;
     if !made.missing.is_empty() {
         reporter.warn(&format!(
             "{} picks have no final yet: `calotype campaign run {name} --finals` draws them",

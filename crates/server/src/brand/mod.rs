@@ -6,6 +6,7 @@ mod compose;
 mod deliver;
 mod enlarge;
 mod kits;
+mod progress;
 mod wish;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,7 @@ pub use compose::{ComposeRequest, Composition, PaletteView, compose, palette, to
 pub use deliver::{DeliveryPlan, make, plan};
 use enlarge::larger;
 pub use kits::{KitFinding, Ready, Rules, STARTER, brand_from_file, ready};
+pub use progress::Progress;
 pub use wish::{DeliveryRequest, Picks};
 
 use crate::app::App;
@@ -37,6 +39,8 @@ pub struct Brands {
     brands: Mutex<Vec<(String, Arc<kits::Usable>)>>,
     pictures: Mutex<Vec<(String, Arc<Picture>)>>,
     enlarging: enlarge::Enlarging,
+    /// Packages that are being made.
+    pub making: progress::Making,
 }
 
 /// The value of a key, or a new one, which then is the newest of `most`.

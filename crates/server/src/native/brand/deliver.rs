@@ -15,7 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::brand::{DeliveryPlan, DeliveryRequest};
+use crate::brand::{DeliveryPlan, DeliveryRequest, Progress};
 use crate::error::ApiError;
 use crate::extract::JsonBody;
 
@@ -48,7 +48,8 @@ pub async fn create(
         .blocking(move |app| {
             let file = tempfile::tempfile().map_err(ApiError::internal)?;
             let name = delivery::sanitised(&app.store.campaign(&id)?.name);
-            let (mut file, made) = crate::brand::make(app, &id, request, None, file)?;
+            let told = app.brands.making.begin(&id);
+            let (mut file, made) = crate::brand::make(app, &id, request, None, file, &|progress| told.tell(progress))?;
             let length = file.seek(SeekFrom::End(0)).map_err(ApiError::internal)?;
             file.seek(SeekFrom::Start(0)).map_err(ApiError::internal)?;
             Ok((file, length, name, made))
@@ -123,4 +124,18 @@ impl From<Delivery> for DeliveryView {
     responses((status = 200, body = Vec<DeliveryView>), (status = 404)))]
 pub async fn list(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Vec<DeliveryView>>, ApiError> {
     app.blocking(move |app| Ok(Json(app.store.deliveries(&id)?.into_iter().map(Into::into).collect()))).await
+}
+
+/// How far a campaign's package is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProgressView {
+    /// Files by now, of how many; absent when no package is being made.
+    making: Option<Progress>,
+}
+
+/// How far the package is that is being made of a campaign.
+#[utoipa::path(get, path = "/api/v1/campaigns/{id}/delivery/progress", tag = "brand", params(("id" = String, Path)),
+    responses((status = 200, body = ProgressView)))]
+pub async fn progress(State(app): State<Arc<App>>, Path(id): Path<String>) -> Json<ProgressView> {
+    Json(ProgressView { making: app.brands.making.of(&id) })
 }

@@ -29,6 +29,7 @@ pub fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(compose::preview))
         .routes(routes!(deliver::plan))
         .routes(routes!(deliver::list, deliver::create))
+        .routes(routes!(deliver::progress))
         .routes(routes!(aids::of_campaign))
         .routes(routes!(aids::of_library))
 }
