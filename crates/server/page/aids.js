@@ -9,7 +9,7 @@ import { count } from "./words.js";
 const SWITCHES = {
   fold: ["Fold twins", "Of those that look alike, show one"],
   different: ["Six most different", "Only the six that differ most"],
-  sound: ["Hide broken", "Leave out what is flat, black or torn"],
+  sound: ["Hide broken", "Leave out what is empty, flat, burnt or torn"],
   space: ["Room for words", "Show where words would stand best"],
 };
 

@@ -16,7 +16,7 @@ use crate::error::ApiError;
 use crate::extract::Query;
 
 /// Most pictures of a campaign that are told of at once.
-const MAX_CANDIDATES: u32 = 2000;
+const MAX_CANDIDATES: u32 = 5000;
 /// Most pictures of the library.
 const MAX_ASSETS: u32 = 500;
 /// How much sooner a picked picture leads its group than a rated one.
