@@ -116,7 +116,7 @@ export function headOf(campaign, gone) {
     facts.textContent = [
       `${drafted} of ${count(now.rows, "row")} drafted`, picked ? `${picked} picked, ${finals} finished, ${approved} approved` : "",
       failed ? `${failed} failed: drawing again tries them` : "",
-      now.seconds ? `took ${seconds(now.seconds)}, ${seconds(now.planned_seconds)} were planned` : "",
+      now.seconds ? `took ${seconds(now.seconds)}${now.planned_seconds ? `, ${seconds(now.planned_seconds)} were planned` : ""}` : "",
       budget ? "" : `${spent} spent`,
       plan && !plan.fits ? `all of it would cost ${money(Number(plan.cost), currency)}, more than the budget` : "",
     ].filter(Boolean).join(" · ");

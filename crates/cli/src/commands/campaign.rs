@@ -327,7 +327,10 @@ fn report(name: &str, studio: &StudioArgs, reporter: &Reporter) -> anyhow::Resul
     reporter.say(&format!("finals     {}", counts(&report.finals)));
     reporter.say(&format!("candidates {}, {} picked", report.candidates, report.picked));
     reporter.say(&format!("review     {}", counts(&report.review)));
-    reporter.say(&format!("seconds    {:.1} (planned {:.1})", report.seconds, report.planned_seconds));
+    // Without a budget nothing is planned before it is drawn.
+    let planned = report.planned_seconds;
+    let planned = if planned > 0.0 { format!(" (planned {planned:.1})") } else { String::new() };
+    reporter.say(&format!("seconds    {:.1}{planned}", report.seconds));
     let budget = report.budget.as_deref().map_or(String::new(), |budget| format!(" of {budget}"));
     reporter.say(&format!("spent      {}{budget} {}", report.spent, report.currency));
     match &report.cost_per_approved {
