@@ -96,6 +96,9 @@ export function askText(title, label, yes) {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? input.value.trim() : ""), { once: true }));
 }
 
+/** Pixels at the top of the window that lie below the bar. */
+const HEADER = 60;
+
 /** Shows errors beside the fields they name, in a form; `error` null clears them. What no field claims is said by itself. */
 export function showError(form, error) {
   for (const place of form.querySelectorAll("[data-error]")) place.textContent = "";
@@ -113,6 +116,10 @@ function mark(form, place, field) {
   if (hidden) hidden.open = true;
   const input = field && form.querySelector(`[name="${CSS.escape(field)}"]`);
   if (input) input.setAttribute("aria-invalid", "true");
+  // Who pressed a button far below should see why nothing happened; who types stays where they are.
+  const types = form.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
+  const { top, bottom } = place.getBoundingClientRect();
+  if (!types && (top < HEADER || bottom > innerHeight)) (input ?? place).scrollIntoView({ block: "center" });
 }
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);

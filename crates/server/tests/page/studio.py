@@ -391,8 +391,14 @@ def bakeoff(page):
     page.refusals = 400
     page.select_option("#bakeoff-shape", "custom")
     page.fill("#bakeoff-size", "very large")
+    # The button is far below the name that is missing: what is wrong comes into sight.
+    size = page.viewport_size
+    page.set_viewport_size({**size, "height": 420})
     page.click(".bakeoff-form button[type=submit]")
     page.wait_for_selector(".bakeoff-form [data-error=name]:not(:empty)")
+    top = page.evaluate("document.querySelector('#bakeoff-name').getBoundingClientRect().top")
+    check(60 <= top < 420, f"the missing name is {top} pixels from the top of the window")
+    page.set_viewport_size(size)
     page.fill("#bakeoff-name", "Before anything")
     page.click(".bakeoff-form button[type=submit]")
     page.wait_for_selector(".bakeoff-form [data-error=size]:not(:empty)")
