@@ -80,7 +80,7 @@ function showAided() {
   at("library-count").textContent = aided.all.length ? aided.words : "\u00a0";
   at("library-more").hidden = shown >= aided.shown.length;
   if (shown) at("gallery").replaceChildren(...aided.shown.slice(0, shown).map(aided.tile));
-  else at("gallery").replaceChildren(aided.all.length ? empty("All of these are broken", "They are flat, black or torn.", h("button", { type: "button", on: { click: () => (allOff(), search()) } }, "Show them")) : nothing());
+  else at("gallery").replaceChildren(aided.all.length ? empty("All of these are broken", "They are empty, flat, burnt or torn.", h("button", { type: "button", on: { click: () => (allOff(), search()) } }, "Show them")) : nothing());
 }
 
 function paint(page, offset) {
