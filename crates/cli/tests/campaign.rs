@@ -147,7 +147,13 @@ fn channels(folder: &Path) {
     assert!(std::fs::read(folder.join("channels/contact-sheet.pdf")).unwrap().starts_with(b"%PDF"));
     assert_eq!(std::fs::read_dir(folder.join("channels")).unwrap().count(), 4, "nothing else is left there");
 
-    let zipped = last(folder, &[&all[..], &["--zip"]].concat());
+    // How far it is is told before each pick.
+    let output = run(folder, &[&all[..], &["--zip", "--json"]].concat());
+    let events: Vec<Value> = said(&output).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let [first, second, zipped] = &events[..] else { panic!("{}", said(&output)) };
+    let progress =
+        [first, second].map(|event| (event["event"].as_str(), event["done"].as_u64(), event["files"].as_u64()));
+    assert_eq!(progress, [0, 2].map(|done| (Some("progress"), Some(done), Some(4))));
     assert!(zipped["place"].as_str().unwrap().ends_with("Spring.zip"), "{zipped}");
     // Nothing is compressed: the manifest of the folder stands in the ZIP as it is.
     let zip = std::fs::read(folder.join("channels/Spring.zip")).unwrap();

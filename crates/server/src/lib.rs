@@ -45,7 +45,7 @@ use tokio::net::TcpListener;
 pub use bakeoffs::{
     BakeoffPlan, BakeoffProgress, BakeoffReport, BakeoffRequest, DuelView, DuelsView, GroupResult, ShownDuel, Standing,
 };
-pub use brand::{DeliveryRequest, Picks, Progress};
+pub use brand::{DeliveryProgress, DeliveryRequest, Picks};
 pub use campaigns::{CampaignPlan, CampaignReport, Satisfaction};
 pub use config::{DEFAULT_PORT, DEFAULT_RATE, HEADER_TIMEOUT, ServeConfig, default_data_folder};
 pub use error::ServeError;

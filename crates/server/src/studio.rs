@@ -13,7 +13,7 @@ use serde::Serialize;
 use store::{Campaign, CampaignState, Candidate, CandidateFilter, DEFAULT_PROJECT, RowFilter, Stage, Store, TaskState};
 
 use crate::app::App;
-use crate::brand::{self, DeliveryRequest, Progress};
+use crate::brand::{self, DeliveryProgress, DeliveryRequest};
 use crate::campaigns::{self, CampaignPlan, CampaignReport};
 use crate::config::ServeConfig;
 use crate::error::{ApiError, ServeError};
@@ -260,7 +260,7 @@ impl Studio {
         folder: &Path,
         mut request: DeliveryRequest,
         zip: bool,
-        on_progress: &dyn Fn(Progress),
+        on_progress: &dyn Fn(DeliveryProgress),
     ) -> Result<Delivered, ServeError> {
         let campaign = self.app.store.find_campaign(name)?;
         let file = request.kit.as_deref().map(Path::new).filter(|kit| kit.extension().is_some_and(|end| end == "toml"));

@@ -129,9 +129,10 @@ fn deliver(
     reporter: &Reporter,
 ) -> anyhow::Result<()> {
     let bar = reporter.bar(0, "making files");
-    let on_progress = |progress: server::Progress| {
+    let on_progress = |progress: server::DeliveryProgress| {
         bar.set_length(progress.files as u64);
         bar.set_position(progress.done as u64);
+        reporter.event("progress", json!({ "done": progress.done, "files": progress.files }));
     };
     let made = open_studio(studio)?.deliver(name, folder, request, zip, &on_progress);
     bar.finish_and_clear();

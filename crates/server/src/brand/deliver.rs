@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 
 use super::wish::{Pick, Wish};
 use super::{
-    DeliveryRequest, FindingView, KitFinding, KitName, Progress, Ready, delivery_error, larger, pixels, pixels_again,
-    told,
+    DeliveryProgress, DeliveryRequest, FindingView, KitFinding, KitName, Ready, delivery_error, larger, pixels,
+    pixels_again, told,
 };
 use crate::app::App;
 use crate::error::ApiError;
@@ -192,7 +192,7 @@ pub fn make<W: Write + Seek>(
     request: DeliveryRequest,
     kit: Option<Ready>,
     to: W,
-    on_progress: &dyn Fn(Progress),
+    on_progress: &dyn Fn(DeliveryProgress),
 ) -> Result<(W, Made), ApiError> {
     let wish = Wish::new(app, id, request, kit)?;
     if wish.picks.is_empty() {
@@ -205,7 +205,7 @@ pub fn make<W: Write + Seek>(
     let mut package = Package::new(to, wish.pattern.clone(), &wish.campaign.name).map_err(ApiError::internal)?;
     let (mut files, mut errors) = (0, 0);
     for pick in &wish.picks {
-        on_progress(Progress { done: files, files: wish.picks.len() * wish.channels.len() });
+        on_progress(DeliveryProgress { done: files, files: wish.picks.len() * wish.channels.len() });
         for made in delivered(app, &wish, pick)? {
             let path = package.add(&made).map_err(ApiError::internal)?;
             files += 1;

@@ -22,7 +22,7 @@ pub use compose::{ComposeRequest, Composition, PaletteView, compose, palette, to
 pub use deliver::{DeliveryPlan, make, plan};
 use enlarge::larger;
 pub use kits::{KitFinding, Ready, Rules, STARTER, brand_from_file, ready};
-pub use progress::Progress;
+pub use progress::DeliveryProgress;
 pub use wish::{DeliveryRequest, Picks};
 
 use crate::app::App;

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 /// How far a package is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Progress {
+pub struct DeliveryProgress {
     /// Files that are made.
     pub done: usize,
     /// Files it will have.
@@ -17,7 +17,7 @@ pub struct Progress {
 
 /// The packages that are being made, by campaign; of two of one campaign the one that was heard of last.
 #[derive(Default)]
-pub struct Making(Mutex<HashMap<String, Progress>>);
+pub struct Making(Mutex<HashMap<String, DeliveryProgress>>);
 
 impl Making {
     /// Begins to tell of a campaign's package, until what is given is dropped.
@@ -26,11 +26,11 @@ impl Making {
     }
 
     /// How far a campaign's package is; none when none is being made.
-    pub fn of(&self, campaign: &str) -> Option<Progress> {
+    pub fn of(&self, campaign: &str) -> Option<DeliveryProgress> {
         self.lock().get(campaign).copied()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Progress>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, DeliveryProgress>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -43,7 +43,7 @@ pub struct Told<'a> {
 
 impl Told<'_> {
     /// So many are made.
-    pub fn tell(&self, progress: Progress) {
+    pub fn tell(&self, progress: DeliveryProgress) {
         self.making.lock().insert(self.campaign.to_owned(), progress);
     }
 }
@@ -63,8 +63,8 @@ mod tests {
         let making = Making::default();
         let told = making.begin("spring");
         assert_eq!(making.of("spring"), None);
-        told.tell(Progress { done: 3, files: 8 });
-        assert_eq!((making.of("spring"), making.of("other")), (Some(Progress { done: 3, files: 8 }), None));
+        told.tell(DeliveryProgress { done: 3, files: 8 });
+        assert_eq!((making.of("spring"), making.of("other")), (Some(DeliveryProgress { done: 3, files: 8 }), None));
         drop(told);
         assert_eq!(making.of("spring"), None);
     }

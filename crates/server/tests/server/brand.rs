@@ -234,6 +234,14 @@ fn draw(server: &Server, id: &str, stage: &str) {
     }
 }
 
+/// The kit without a logo, kept.
+fn kept_kit(server: &Server) -> Value {
+    let mut kit = house();
+    kit["logos"] = json!([]);
+    assert_eq!(server.post("/api/v1/kits", &json!({ "kit": kit })).status, 201);
+    kit
+}
+
 /// The newest job of a batch.
 fn newest(server: &Server, id: &str) -> Value {
     server.get(&format!("/api/v1/jobs?batch={id}&limit=1")).json()["jobs"][0].clone()
@@ -244,9 +252,7 @@ fn a_final_has_the_words_of_its_draft_whatever_is_published_since() {
     let _one = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
-    let mut kit = house();
-    kit["logos"] = json!([]);
-    assert_eq!(server.post("/api/v1/kits", &json!({ "kit": kit })).status, 201);
+    let mut kit = kept_kit(&server);
     let id = campaign(&server);
     kit["prompt_words"] = json!(["hard light"]);
     assert_eq!(server.post("/api/v1/kits/House/versions", &json!({ "kit": kit })).status, 201);
@@ -276,9 +282,7 @@ fn a_campaign_is_delivered_as_its_manifest_says() {
     let _one = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
-    let mut kit = house();
-    kit["logos"] = json!([]);
-    assert_eq!(server.post("/api/v1/kits", &json!({ "kit": kit })).status, 201);
+    let kit = kept_kit(&server);
     assert_eq!(server.post("/api/v1/kits/House/versions", &json!({ "kit": kit })).status, 201);
     let id = campaign(&server);
     let path = format!("/api/v1/campaigns/{id}/delivery");

@@ -15,7 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::brand::{DeliveryPlan, DeliveryRequest, Progress};
+use crate::brand::{DeliveryPlan, DeliveryProgress, DeliveryRequest};
 use crate::error::ApiError;
 use crate::extract::JsonBody;
 
@@ -128,14 +128,14 @@ pub async fn list(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result
 
 /// How far a campaign's package is.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ProgressView {
+pub struct MakingView {
     /// Files by now, of how many; absent when no package is being made.
-    making: Option<Progress>,
+    making: Option<DeliveryProgress>,
 }
 
 /// How far the package is that is being made of a campaign.
 #[utoipa::path(get, path = "/api/v1/campaigns/{id}/delivery/progress", tag = "brand", params(("id" = String, Path)),
-    responses((status = 200, body = ProgressView)))]
-pub async fn progress(State(app): State<Arc<App>>, Path(id): Path<String>) -> Json<ProgressView> {
-    Json(ProgressView { making: app.brands.making.of(&id) })
+    responses((status = 200, body = MakingView)))]
+pub async fn progress(State(app): State<Arc<App>>, Path(id): Path<String>) -> Json<MakingView> {
+    Json(MakingView { making: app.brands.making.of(&id) })
 }
