@@ -19,6 +19,7 @@ use crate::model::{Model, ModelInfo};
 use crate::options::{Options, PrecisionChoice};
 use crate::recipe::{PictureRecipe, RECIPE_VERSION, Recipe};
 use crate::request::Frame;
+use crate::shifts::{self, Canvas};
 use crate::start::Fitted;
 use crate::{EngineError, Enlarger, Request, Size, Variation, pixels};
 
@@ -300,6 +301,7 @@ impl Engine {
                 start.mix(noise);
             }
         }
+        let seeds: Vec<u64> = (0..group).map(|i| request.seeds((first + i) as u32).0).collect();
         let guidance = if *turbo { Guidance { scale: 1.0, ..request.guidance() } } else { request.guidance() };
         // The length of the step that begins at `t`, as a network is told that has learned to take it whole.
         let length = |t: f32| match times.iter().position(|&time| time == t) {
@@ -316,6 +318,15 @@ impl Engine {
                 }
                 let moment = Moment { t, step: length(t) };
                 let mut prediction = self.predict(size, conditions, group, guidance, z, moment)?;
+                if shifts::apply(times, t) {
+                    let canvas = Canvas::new(&self.info.config, size);
+                    for shift in canvas.shifts(request.shifts) {
+                        let moved = shift.moved(z, &seeds, t);
+                        let other = self.predict(canvas.size, conditions, group, guidance, &moved, moment)?;
+                        shift.add_back(&other, &mut prediction);
+                    }
+                    prediction.iter_mut().for_each(|value| *value /= request.shifts as f32);
+                }
                 if let Some(start) = start {
                     prediction.chunks_exact_mut(values).for_each(|prediction| start.keep(prediction));
                 }
@@ -419,6 +430,7 @@ impl Engine {
             enlarge: job.frame.enlarge,
             contained: job.frame.is_contained(),
             turbo: job.turbo,
+            shifts: request.shifts,
             enlarger_sha256: self.enlarger.as_ref().filter(|_| job.frame.enlarge > 1).map(|(_, sha256)| sha256.clone()),
             start: job.start.as_ref().map(Fitted::origin),
             model: self.info.name.clone(),

@@ -23,6 +23,7 @@ mod plan;
 mod rates;
 mod recipe;
 mod request;
+mod shifts;
 pub mod stable_diffusion;
 mod start;
 pub mod store;

@@ -153,6 +153,7 @@ impl Order {
             count: self.count,
             start,
             turbo: (preset == Preset::Turbo).then_some(true),
+            shifts: usual.shifts,
         })
     }
 

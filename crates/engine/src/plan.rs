@@ -9,6 +9,7 @@ use crate::enlarge::{self, Enlarger};
 use crate::generate::{build_graph, pictures_together};
 use crate::rates::{self, Rates};
 use crate::request::Frame;
+use crate::shifts::{self, Canvas};
 use crate::{EngineError, Model, Options, Request, Size, built_in, precision_name};
 
 /// A prediction.
@@ -111,15 +112,22 @@ fn price(request: &Request, model: &Model, frame: Frame, tokens: usize, rates: &
     let guidance = request.guidance();
     let sampler = if turbo { Sampler::Euler } else { request.sampler };
     let evaluations = sampler.evaluation_times(&times);
-    let guided = evaluations.iter().filter(|t| !turbo && guidance.is_guided(**t)).count();
-    let patches = (size.width as usize / config.patch) * (size.height as usize / config.patch);
+    let is_guided = |t: f32| !turbo && guidance.is_guided(t);
+    let guided = evaluations.iter().filter(|t| is_guided(**t)).count();
+    // The last prediction is also made at other places, with the sides that it has anyway.
+    let (moved_guided, moved): (Vec<f32>, Vec<f32>) =
+        evaluations.iter().filter(|t| shifts::apply(&times, **t)).partition(|t| is_guided(**t));
+    let [moved_guided, moved] = [moved_guided, moved].map(|times| times.len() * (request.shifts as usize - 1));
+    let canvas = Canvas::new(config, size).size;
     let count = request.count as usize;
     let pixels = u64::from(size.width * size.height);
     let mut job = Job { seconds: rates.text_seconds, flops: 0.0, evaluations: 0, bytes: 0 };
     // Full groups, then the smaller last one.
     let rest = count % together;
     for (groups, group) in [(count / together, together), (rest.min(1), rest)] {
-        for (sides, evaluations) in [(2, guided), (1, evaluations.len() - guided)] {
+        for (sides, size, evaluations) in
+            [(2, size, guided), (1, size, evaluations.len() - guided), (2, canvas, moved_guided), (1, canvas, moved)]
+        {
             if groups == 0 || evaluations == 0 {
                 continue;
             }
@@ -130,6 +138,7 @@ fn price(request: &Request, model: &Model, frame: Frame, tokens: usize, rates: &
                 text_tokens: tokens,
             };
             let cost = Cost::new(&build_graph(config, geometry)?);
+            let patches = (geometry.width / config.patch) * (geometry.height / config.patch);
             let runs = groups * evaluations;
             job.seconds += rates.setup_seconds + runs as f64 * rates.seconds(patches, geometry.batch, cost.flops);
             job.flops += runs as f64 * cost.flops as f64;

@@ -51,6 +51,9 @@ pub struct Recipe {
     /// Whether it was drawn in few steps that the model has learned to take.
     #[serde(default, skip_serializing_if = "is_false")]
     pub turbo: bool,
+    /// At how many places of the network's grid the last prediction was made; pictures that do not say so know one.
+    #[serde(default = "once")]
+    pub shifts: u32,
     /// The picture it was developed from, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Origin>,
@@ -101,6 +104,7 @@ impl Recipe {
             count: 1,
             start: None,
             turbo: Some(self.turbo),
+            shifts: self.shifts,
         }
     }
 
@@ -171,6 +175,7 @@ mod tests {
             contained: false,
             enlarger_sha256: None,
             turbo: false,
+            shifts: 3,
             start: None,
             model: "tiny".into(),
             model_sha256: "ab".repeat(32),

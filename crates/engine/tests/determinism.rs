@@ -375,6 +375,31 @@ fn broken_models_are_errors() {
     assert!(matches!(engine::store::open(empty.path().to_str().unwrap()), Err(EngineError::NoModelFile { .. })));
 }
 
+#[test]
+fn the_last_prediction_is_made_at_three_places_if_it_is_late() {
+    let mut engine = fresh(2, PrecisionChoice::Auto);
+    let late = Request { steps: 8, ..request() };
+    let together = draw(&mut engine, &Request { count: 3, ..late.clone() });
+    for (i, image) in together.iter().enumerate() {
+        let again = Request { seed: 5 + i as u64, ..late.clone() };
+        assert_eq!(&draw(&mut fresh(3 - i, PrecisionChoice::Auto), &again)[0], image, "picture {i}");
+        assert_eq!(draw(&mut engine, &image.recipe.request())[0].pixels, image.pixels, "picture {i}");
+    }
+    let each = [1, 2, 3].map(|shifts| draw(&mut engine, &Request { shifts, ..late.clone() }).remove(0));
+    assert_eq!(each[2], together[0]);
+    assert!(each[0].pixels != each[1].pixels && each[1].pixels != each[2].pixels);
+    // Half-way to noise a picture at another place would be another picture.
+    let early = [1, 3].map(|shifts| draw(&mut engine, &Request { shifts, ..request() }).remove(0).pixels);
+    assert_eq!(early[0], early[1]);
+    let refused = engine.generate(&Request { shifts: 4, ..late }, &mut |_| {}, &CancelToken::new()).unwrap_err();
+    assert!(refused.to_string().starts_with("shifts"), "{refused}");
+    // Pictures made before this say nothing of it.
+    let mut recipe = serde_json::to_value(&each[0].recipe).unwrap();
+    recipe.as_object_mut().unwrap().remove("shifts").unwrap();
+    let recipe: Recipe = serde_json::from_value(recipe).unwrap();
+    assert_eq!(draw(&mut engine, &recipe.request())[0].pixels, each[0].pixels);
+}
+
 /// As [`fresh`], of a network that is told the step's length.
 fn quick(threads: usize) -> Engine {
     let (info, _) = tiny();

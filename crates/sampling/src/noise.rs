@@ -30,6 +30,8 @@ pub enum Purpose {
     TrainingOrder = 6,
     /// Changes made to training pictures.
     Augmentation = 7,
+    /// Around a picture that the network sees at another place of its grid; the step is the place.
+    Surroundings = 8,
 }
 
 /// Names one stream of random numbers.
