@@ -1,5 +1,7 @@
 //! The `gemm` crate as a peer for f32 products.
 
+use gemm_common::Parallelism;
+
 /// `out = a · b`, with `a`: `[m, k] f32` or, transposed, `[k, m]`; `b`: `[k, n] f32` or, transposed, `[n, k]`;
 /// `out`: `[m, n] f32`.
 pub(crate) fn product(
@@ -15,25 +17,26 @@ pub(crate) fn product(
     };
     let (a_cs, a_rs) = strides(m, k, a_transposed);
     let (b_cs, b_rs) = strides(k, n, b_transposed);
-    let parallelism = if threads > 1 { gemm::Parallelism::Rayon(threads) } else { gemm::Parallelism::None };
+    let parallelism = if threads > 1 { Parallelism::Rayon(threads) } else { Parallelism::None };
     // SAFETY: the lengths were checked against the shapes, which the strides stay inside; `out` is borrowed alone.
     unsafe {
-        gemm::gemm(
-            m,
+        // As `gemm` does it: it likes outputs whose columns are in one piece, so rows and columns change places.
+        gemm_f32::gemm::f32::get_gemm_fn()(
             n,
+            m,
             k,
             out.as_mut_ptr(),
-            1,
             n as isize,
+            1,
             false,
-            a.as_ptr(),
-            a_cs,
-            a_rs,
             b.as_ptr(),
-            b_cs,
             b_rs,
-            0.0f32,
-            1.0f32,
+            b_cs,
+            a.as_ptr(),
+            a_rs,
+            a_cs,
+            0.0,
+            1.0,
             false,
             false,
             false,
