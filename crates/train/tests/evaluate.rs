@@ -36,8 +36,20 @@ fn a_judge_learns_and_a_model_is_compared_with_real_pictures() {
     let cpu = Cpu::new(Isa::detected(), 2);
     let file = dir.path().join("judge.safetensors");
     let mut losses = Vec::new();
-    judge::train(&cpu, &data, &file, 20 * 256, &mut |_, loss| losses.push(loss)).unwrap();
-    assert_eq!(losses.len(), 20);
+    // Interrupted after seven steps, it goes on to the same bits.
+    let steps = std::cell::Cell::new(0);
+    let after_seven = || steps.replace(steps.get() + 1) == 7;
+    let mut train = |file: &Path, stop: &dyn Fn() -> bool| {
+        judge::train(&cpu, &data, file, 20 * 256, stop, &mut |_, loss| losses.push(loss)).unwrap()
+    };
+    assert!(!train(&file, &after_seven) && !file.exists());
+    assert!(train(&file, &|| false));
+    assert!(!file.with_extension("checkpoints").exists());
+    let whole = dir.path().join("whole.safetensors");
+    assert!(train(&whole, &|| false));
+    assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(&whole).unwrap());
+    assert_eq!(losses.len(), 40);
+    assert_eq!(losses[..20], losses[20..]);
     // Twelve captions stand twenty times in a batch, so the best loss is about ln 21 and that of chance ln 256.
     assert!(losses[0] > 5.0 && losses[19] < 4.5, "{losses:?}");
     assert!(judge::Judge::is_one(&file) && !judge::Judge::is_one(&data.join("red-bar.png")));

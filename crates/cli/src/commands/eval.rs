@@ -10,7 +10,7 @@ use anyhow::Context;
 use serde_json::json;
 
 use crate::args::{EvalArgs, Suite};
-use crate::report::Reporter;
+use crate::report::{Reporter, interrupt_token};
 
 /// The judge's file in a dataset's folder.
 const JUDGE_FILE: &str = "judge.safetensors";
@@ -81,10 +81,16 @@ fn full(cpu: &kernels::Cpu, args: &EvalArgs, reporter: &Reporter) -> anyhow::Res
     if !judge::Judge::is_one(&judge_file) {
         reporter.say(&format!("there is no judge for this data yet: training one into {}", judge_file.display()));
         let bar = reporter.bar(100, "training the judge");
-        judge::train(cpu, &data, &judge_file, judge::PICTURES, &mut |share, _| {
+        let stop = interrupt_token();
+        let is_stopped = || stop.is_cancelled();
+        let is_finished = judge::train(cpu, &data, &judge_file, judge::PICTURES, &is_stopped, &mut |share, _| {
             bar.set_position((100.0 * share) as u64)
         })?;
         bar.finish_and_clear();
+        if !is_finished {
+            reporter.say("stopped; the same command goes on where the judge is now");
+            return Err(engine::EngineError::Cancelled.into());
+        }
     }
     let suite = args.suite_options()?;
     let bar = reporter.bar(100, "evaluating");

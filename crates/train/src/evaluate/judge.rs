@@ -7,6 +7,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use data::{Dataset, Split};
 use formats::safetensors::{self, File, Tensor};
@@ -18,6 +19,7 @@ use text::TextEncoder;
 
 use crate::TrainError;
 use crate::captions::CaptionStates;
+use crate::checkpoint::{self, Progress};
 use crate::config::{FlowConfig, OptimiserConfig};
 use crate::flow;
 use crate::gradient::BatchGradient;
@@ -34,16 +36,20 @@ const TEXT_TOKENS: usize = 24;
 const SHARPNESS: f32 = 16.0;
 /// Pictures embedded at a time.
 const TOGETHER: usize = 32;
+/// What an interruption loses at most.
+const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(300);
 
 /// Trains a judge on the training split of `data` and writes it to `path`. `progress` hears the finished share and the
-/// loss.
+/// loss. Says whether it was finished: when `stop` says so, a checkpoint is left beside `path`, from which the same call goes on, to
+/// the same bits.
 pub fn train(
     cpu: &Cpu,
     data: &Path,
     path: &Path,
     pictures: u64,
+    stop: &dyn Fn() -> bool,
     progress: &mut dyn FnMut(f64, f32),
-) -> Result<(), TrainError> {
+) -> Result<bool, TrainError> {
     let config = Config::default();
     let dataset = Dataset::open(data, config.side, Split::Train)?;
     let precision = crate::trainer::precision(cpu, Default::default());
@@ -74,7 +80,25 @@ pub fn train(
     let mut vectors = vec![0.0; BATCH * 2 * config.output];
     let weights = vec![1.0; BATCH];
     let steps = pictures.div_ceil(BATCH as u64).max(1);
-    for step in 0..steps {
+    let checkpoints = path.with_extension("checkpoints");
+    let mut first = 0;
+    if let Some(found) = checkpoint::newest(&checkpoints)? {
+        optimiser.restore(|name, shape| found.state.to_f32_of_shape(name, shape))?;
+        gradient.packed.refresh(&optimiser.parameters)?;
+        first = found.progress.step;
+    }
+    let mut saved = Instant::now();
+    for step in first..steps {
+        let is_stopped = stop();
+        if is_stopped || saved.elapsed() >= BETWEEN_CHECKPOINTS {
+            let pictures = step * BATCH as u64;
+            let counters = Progress { step, pictures, seconds: 0.0, flops: 0.0, before: 0 };
+            checkpoint::save(&checkpoints, &counters, &optimiser.entries())?;
+            saved = Instant::now();
+        }
+        if is_stopped {
+            return Ok(false);
+        }
         let mut texts = Vec::with_capacity(BATCH);
         for (i, x) in x.chunks_exact_mut(config.side * config.side * 4).enumerate() {
             let choice = flow::choice(&FlowConfig::default(), SEED, step * BATCH as u64 + i as u64);
@@ -114,7 +138,9 @@ pub fn train(
     let tensors = average.iter().map(|p| Tensor::bf16(p.name.as_str(), &p.shape, p.data.as_slice()));
     let metadata = [("family".to_owned(), FAMILY.to_owned())].into_iter().collect();
     safetensors::write(path, tensors, &metadata)?;
-    Ok(())
+    // Failing to remove what is not needed any more costs only disk space.
+    let _ = std::fs::remove_dir_all(checkpoints);
+    Ok(true)
 }
 
 /// The family's name in a judge's file.
