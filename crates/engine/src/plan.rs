@@ -115,9 +115,8 @@ fn price(request: &Request, model: &Model, frame: Frame, tokens: usize, rates: &
     let is_guided = |t: f32| !turbo && guidance.is_guided(t);
     let guided = evaluations.iter().filter(|t| is_guided(**t)).count();
     // The last prediction is also made at other places, with the sides that it has anyway.
-    let (moved_guided, moved): (Vec<f32>, Vec<f32>) =
-        evaluations.iter().filter(|t| shifts::apply(&times, **t)).partition(|t| is_guided(**t));
-    let [moved_guided, moved] = [moved_guided, moved].map(|times| times.len() * (request.shifts as usize - 1));
+    let moved = evaluations.iter().filter(|t| shifts::apply(&times, **t)).count() * (request.shifts as usize - 1);
+    let moved_sides = if evaluations.last().is_some_and(|t| is_guided(*t)) { 2 } else { 1 };
     let canvas = Canvas::new(config, size).size;
     let count = request.count as usize;
     let pixels = u64::from(size.width * size.height);
@@ -126,7 +125,7 @@ fn price(request: &Request, model: &Model, frame: Frame, tokens: usize, rates: &
     let rest = count % together;
     for (groups, group) in [(count / together, together), (rest.min(1), rest)] {
         for (sides, size, evaluations) in
-            [(2, size, guided), (1, size, evaluations.len() - guided), (2, canvas, moved_guided), (1, canvas, moved)]
+            [(2, size, guided), (1, size, evaluations.len() - guided), (moved_sides, canvas, moved)]
         {
             if groups == 0 || evaluations == 0 {
                 continue;
