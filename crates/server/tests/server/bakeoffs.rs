@@ -246,13 +246,19 @@ fn a_kill_loses_no_picture_of_a_bake_off_and_draws_none_twice() {
     let mut server = Server::start(folder.path());
     let pictures: Vec<String> = [0, 1, 2].map(|grey| upload(&server, grey)).into();
     let id = server.post("/api/v1/bakeoffs", &request("Kill", &pictures)).json()["id"].as_str().unwrap().to_owned();
+    let drawn = |server: &Server| server.get(&format!("/api/v1/assets?batch={id}&limit=50")).json()["total"].clone();
     for _ in 0..3 {
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        // So that no job is hit three times: at least one ends between two kills.
+        let before = drawn(&server);
+        let begin = Instant::now();
+        while drawn(&server) == before {
+            assert!(begin.elapsed() < PATIENCE, "nothing is drawn after {before} pictures");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         server.kill();
         server = Server::start(folder.path());
     }
     let done = wait(&server, &id);
     assert_eq!((&done["done"], &done["failed"]), (&json!(9), &json!(0)), "{done}");
-    let drawn = server.get(&format!("/api/v1/assets?batch={id}&limit=50")).json();
-    assert_eq!(drawn["total"], 6);
+    assert_eq!(drawn(&server), 6);
 }
