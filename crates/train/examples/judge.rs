@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: judge DATASET OUT.safetensors PICTURES".into());
     };
     let (cpu, _) = Options::default().resolve()?;
-    judge::train(&cpu, Path::new(data), Path::new(output), pictures.parse()?, &mut |share, loss| {
+    judge::train(&cpu, Path::new(data), Path::new(output), pictures.parse()?, &|| false, &mut |share, loss| {
         eprint!("\r{:.1} %, loss {loss:.3} ", 100.0 * share);
     })?;
     Ok(())
