@@ -47,7 +47,7 @@ export function briefForm(made) {
   const fileNote = h("p", { className: "hint", role: "status" });
   const label = h("b", {}, "Make it and draw the drafts"), planText = h("span", { id: "brief-plan" }, "\u00a0");
   const go = h("button", { type: "submit", className: "primary big", id: "brief-go" }, label, planText);
-  const stage = h("div", { className: "stage first-rows", role: "region", aria: { live: "polite", label: "The first rows" } });
+  const stage = h("div", { className: "stage first-rows", role: "group", aria: { live: "polite", label: "The first rows" } });
   /** Values of the slots by name; a large file instead of the text. */
   const values = { ...value("slots", { colour: ["red", "green"], city: ["Köln"] }) };
   const slots = slotFields(values, () => changed(), { id: "brief-slots" });
