@@ -193,8 +193,8 @@ pub struct Request {
     /// A picture to start from, and how far to go from it, 0.01..=1.
     #[serde(skip)]
     pub start: Option<Start>,
-    /// Whether to draw in the few steps that the model has learned to take, each with one prediction and the guidance it has
-    /// learned. Default: if the model has learned them, `steps` is one of [`TURBO_STEPS`] and `negative`, guidance, sampler,
+    /// Whether to draw in the few steps that the model has learned to take, each with one prediction (the last at
+    /// `shifts` places) and the guidance it has learned. Default: if the model has learned them, `steps` is one of [`TURBO_STEPS`] and `negative`, guidance, sampler,
     /// schedule and start are left as they are.
     pub turbo: Option<bool>,
     /// At how many places of the network's grid of patches the last prediction is made, 1..=3. Their mean has fewer seams: it is the
