@@ -193,9 +193,9 @@ pub struct Request {
     /// A picture to start from, and how far to go from it, 0.01..=1.
     #[serde(skip)]
     pub start: Option<Start>,
-    /// Whether to draw in the few steps that the model has learned to take, each with one prediction (the last at
-    /// `shifts` places) and the guidance it has learned. Default: if the model has learned them, `steps` is one of [`TURBO_STEPS`] and `negative`, guidance, sampler,
-    /// schedule and start are left as they are.
+    /// Whether to draw in the few steps that the model has learned to take, each with one prediction (the last at `shifts` places)
+    /// and the guidance it has learned. Default: if the model has learned them, `steps` is one of [`TURBO_STEPS`] and `negative`,
+    /// guidance, sampler, schedule and start are left as they are.
     pub turbo: Option<bool>,
     /// At how many places of the network's grid of patches the last prediction is made, 1..=3. Their mean has fewer seams: it is the
     /// picture, if the last prediction is made at a flow time of at most 1/3 (8 steps and more, and 4 that the model has learned).
