@@ -61,7 +61,8 @@ fn write_model(path: &Path, change: fn(&mut ModelInfo)) {
             data.iter_mut().for_each(|v| *v *= 0.1);
         }
     }
-    let mut info = ModelInfo { name: "tiny".into(), config, image_size: 64, text_tokens: 16, pictures_seen: 7 };
+    let mut info =
+        ModelInfo { name: "tiny".into(), config, image_size: 64, text_tokens: 16, pictures_seen: 7, shifts: 1 };
     change(&mut info);
     engine::model::write(path, &info, &parameters).unwrap();
 }

@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             data.iter_mut().for_each(|value| *value *= 0.02);
         }
     }
-    let info = ModelInfo { name: "fresh".into(), config, image_size, text_tokens: 16, pictures_seen: 0 };
+    let info = ModelInfo { name: "fresh".into(), config, image_size, text_tokens: 16, pictures_seen: 0, shifts: 1 };
     println!("{} {}", engine::model::write(&path, &info, &parameters)?, path.display());
     Ok(())
 }

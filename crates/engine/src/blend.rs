@@ -52,6 +52,7 @@ mod tests {
                 image_size: 64,
                 text_tokens: 16,
                 pictures_seen: seed,
+                shifts: 1,
             };
             let parameters = jit::initial_parameters(config, seed).unwrap();
             crate::model::write(Path::new(&path(name)), &info, &parameters).unwrap();

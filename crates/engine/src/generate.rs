@@ -302,6 +302,7 @@ impl Engine {
             }
         }
         let seeds: Vec<u64> = (0..group).map(|i| request.seeds((first + i) as u32).0).collect();
+        let shifts = request.shifts.unwrap_or(self.info.shifts);
         let guidance = if *turbo { Guidance { scale: 1.0, ..request.guidance() } } else { request.guidance() };
         // The length of the step that begins at `t`, as a network is told that has learned to take it whole.
         let length = |t: f32| match times.iter().position(|&time| time == t) {
@@ -320,12 +321,12 @@ impl Engine {
                 let mut prediction = self.predict(size, conditions, group, guidance, z, moment)?;
                 if shifts::apply(times, t) {
                     let canvas = Canvas::new(&self.info.config, size);
-                    for shift in canvas.shifts(request.shifts) {
+                    for shift in canvas.shifts(shifts) {
                         let moved = shift.moved(z, &seeds, t);
                         let other = self.predict(canvas.size, conditions, group, guidance, &moved, moment)?;
                         shift.add_back(&other, &mut prediction);
                     }
-                    prediction.iter_mut().for_each(|value| *value /= request.shifts as f32);
+                    prediction.iter_mut().for_each(|value| *value /= shifts as f32);
                 }
                 if let Some(start) = start {
                     prediction.chunks_exact_mut(values).for_each(|prediction| start.keep(prediction));
@@ -430,7 +431,7 @@ impl Engine {
             enlarge: job.frame.enlarge,
             contained: job.frame.is_contained(),
             turbo: job.turbo,
-            shifts: request.shifts,
+            shifts: request.shifts.unwrap_or(self.info.shifts),
             enlarger_sha256: self.enlarger.as_ref().filter(|_| job.frame.enlarge > 1).map(|(_, sha256)| sha256.clone()),
             start: job.start.as_ref().map(Fitted::origin),
             model: self.info.name.clone(),

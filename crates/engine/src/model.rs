@@ -8,6 +8,7 @@
 //! | `image_size` | side in pixels of the pictures it was trained on last; the default size |
 //! | `text_tokens` | longest caption in tokens it was trained on; longer prompts are cut there |
 //! | `pictures_seen` | training pictures seen |
+//! | `shifts` | at how many places of the network's grid the last prediction is made if a request does not say it; 3 in files without it |
 //!
 //! Other keys are kept and ignored. Tensors may be f32, bf16, f16 or 16-bit integers with scales.
 
@@ -21,6 +22,7 @@ use models::jit;
 use models::weights::{Report, match_keys};
 
 use crate::EngineError;
+use crate::shifts::MOST;
 
 /// What a model file says about itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +37,8 @@ pub struct ModelInfo {
     pub text_tokens: usize,
     /// Training pictures seen.
     pub pictures_seen: u64,
+    /// At how many places of the network's grid the last prediction is made if a request does not say it, 1..=3.
+    pub shifts: u32,
 }
 
 impl ModelInfo {
@@ -48,6 +52,7 @@ impl ModelInfo {
             ("image_size", self.image_size.to_string()),
             ("text_tokens", self.text_tokens.to_string()),
             ("pictures_seen", self.pictures_seen.to_string()),
+            ("shifts", self.shifts.to_string()),
         ]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
@@ -86,6 +91,11 @@ impl ModelInfo {
             image_size: number("image_size", 16, 1024)? as u32,
             text_tokens: number("text_tokens", 2, 128)? as usize,
             pictures_seen: number("pictures_seen", 0, u64::MAX)?,
+            // Files written before there was the key are versions of the default model.
+            shifts: match metadata.get("shifts") {
+                Some(_) => number("shifts", 1, MOST.into())? as u32,
+                None => MOST,
+            },
         })
     }
 }
@@ -179,12 +189,29 @@ mod tests {
             image_size: 64,
             text_tokens: 16,
             pictures_seen: 12,
+            shifts: 2,
         }
     }
 
     #[test]
     fn metadata_round_trips() {
         assert_eq!(ModelInfo::from_metadata("f", &info().to_metadata()).unwrap(), info());
+    }
+
+    #[test]
+    fn places_of_the_last_prediction_have_a_range_and_are_three_in_old_files() {
+        let with = |value: &str| {
+            let metadata =
+                BTreeMap::from_iter(info().to_metadata().into_iter().chain([("shifts".into(), value.into())]));
+            ModelInfo::from_metadata("f", &metadata)
+        };
+        assert_eq!(with("1").unwrap().shifts, 1);
+        for value in ["0", "4", "many"] {
+            assert!(with(value).unwrap_err().to_string().contains("'shifts'"), "{value}");
+        }
+        let mut old = info().to_metadata();
+        old.remove("shifts").unwrap();
+        assert_eq!(ModelInfo::from_metadata("f", &old).unwrap().shifts, 3);
     }
 
     #[test]

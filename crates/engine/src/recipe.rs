@@ -104,7 +104,7 @@ impl Recipe {
             count: 1,
             start: None,
             turbo: Some(self.turbo),
-            shifts: self.shifts,
+            shifts: Some(self.shifts),
         }
     }
 

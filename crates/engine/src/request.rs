@@ -199,7 +199,8 @@ pub struct Request {
     pub turbo: Option<bool>,
     /// At how many places of the network's grid of patches the last prediction is made, 1..=3. Their mean has fewer seams: it is the
     /// picture, if the last prediction is made at a flow time of at most 1/3 (8 steps and more, and 4 that the model has learned).
-    pub shifts: u32,
+    /// Default: what the model's file says.
+    pub shifts: Option<u32>,
 }
 
 impl Default for Request {
@@ -219,7 +220,7 @@ impl Default for Request {
             count: 1,
             start: None,
             turbo: None,
-            shifts: shifts::MOST,
+            shifts: None,
         }
     }
 }
@@ -232,7 +233,7 @@ impl Request {
         range("steps", self.steps, 1, MAX_STEPS)?;
         range("count", self.count, 1, MAX_COUNT)?;
         range("guidance", self.guidance, 0.0, MAX_GUIDANCE)?;
-        range("shifts", self.shifts, 1, shifts::MOST)?;
+        range("shifts", self.shifts.unwrap_or(1), 1, shifts::MOST)?;
         let (low, high) = self.guidance_interval;
         range("guidance_interval", low, 0.0, 1.0)?;
         range("guidance_interval", high, low, 1.0)?;

@@ -28,7 +28,7 @@ fn tiny() -> (ModelInfo, Parameters) {
             data.iter_mut().for_each(|v| *v *= 0.1);
         }
     }
-    let info = ModelInfo { name: "tiny".into(), config, image_size: 64, text_tokens: 16, pictures_seen: 0 };
+    let info = ModelInfo { name: "tiny".into(), config, image_size: 64, text_tokens: 16, pictures_seen: 0, shifts: 3 };
     (info, parameters)
 }
 
@@ -385,13 +385,13 @@ fn the_last_prediction_is_made_at_three_places_if_it_is_late() {
         assert_eq!(&draw(&mut fresh(3 - i, PrecisionChoice::Auto), &again)[0], image, "picture {i}");
         assert_eq!(draw(&mut engine, &image.recipe.request())[0].pixels, image.pixels, "picture {i}");
     }
-    let each = [1, 2, 3].map(|shifts| draw(&mut engine, &Request { shifts, ..late.clone() }).remove(0));
+    let each = [1, 2, 3].map(|shifts| draw(&mut engine, &Request { shifts: Some(shifts), ..late.clone() }).remove(0));
     assert_eq!(each[2], together[0]);
     assert!(each[0].pixels != each[1].pixels && each[1].pixels != each[2].pixels);
     // Half-way to noise a picture at another place would be another picture.
-    let early = [1, 3].map(|shifts| draw(&mut engine, &Request { shifts, ..request() }).remove(0).pixels);
+    let early = [1, 3].map(|shifts| draw(&mut engine, &Request { shifts: Some(shifts), ..request() }).remove(0).pixels);
     assert_eq!(early[0], early[1]);
-    let refused = engine.generate(&Request { shifts: 4, ..late }, &mut |_| {}, &CancelToken::new()).unwrap_err();
+    let refused = engine.generate(&Request { shifts: Some(4), ..late }, &mut |_| {}, &CancelToken::new()).unwrap_err();
     assert!(refused.to_string().starts_with("shifts"), "{refused}");
     // Pictures made before this say nothing of it.
     let mut recipe = serde_json::to_value(&each[0].recipe).unwrap();

@@ -35,6 +35,7 @@ pub fn configuration(network: jit::Config, resolution: usize, batch: usize) -> T
         micro_batch: 0,
         pictures: batch as u64,
         text_tokens: 16,
+        shifts: None,
         mirror: 0.0,
         seed: 1,
         init: None,

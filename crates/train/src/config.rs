@@ -35,6 +35,10 @@ pub struct TrainConfig {
     /// Caption tokens the network sees, the two markers included; longer captions are cut.
     #[serde(default = "defaults::text_tokens")]
     pub text_tokens: usize,
+    /// At how many places of the network's grid the model makes its last prediction, 1 to 3 (`docs/adr/0021-the-last-prediction-at-three-places.md`).
+    /// More than one has fewer seams, for pictures that can be anywhere with nothing around them. Default: as in `init`, or else 1.
+    #[serde(default)]
+    pub shifts: Option<u32>,
     /// Share of the pictures that are shown mirrored, of those whose captions name no side, direction or writing.
     #[serde(default)]
     pub mirror: f32,
@@ -308,6 +312,9 @@ impl TrainConfig {
         if !(4..=128).contains(&self.text_tokens) {
             return bad("text_tokens", "4 to 128", self.text_tokens.to_string());
         }
+        if self.shifts.is_some_and(|shifts| !(1..=3).contains(&shifts)) {
+            return bad("shifts", "1 to 3", self.shifts.unwrap_or_default().to_string());
+        }
         if !(0.0..=1.0).contains(&self.mirror) {
             return bad("mirror", "0 to 1", self.mirror.to_string());
         }
@@ -465,6 +472,7 @@ mod tests {
             ("resolution = 63", "resolution"),
             ("batch = 0", "batch"),
             ("text_tokens = 1000", "text_tokens"),
+            ("shifts = 4", "shifts"),
             ("[optimiser]\nlearning_rate = nan", "learning_rate"),
             ("[optimiser]\nclip = 0.0", "clip"),
             ("[optimiser]\naverages = [0.05, 0.9]", "averages"),

@@ -57,7 +57,14 @@ fn a_judge_learns_and_a_model_is_compared_with_real_pictures() {
     // A model of random weights draws nothing in particular.
     let config = models::jit::Config { width: 32, blocks: 1, heads: 2, hidden: 32, stem: 16, ..Default::default() };
     let parameters = models::jit::initial_parameters(&config, 1).unwrap();
-    let info = engine::ModelInfo { name: "random".into(), config, image_size: 32, text_tokens: 16, pictures_seen: 0 };
+    let info = engine::ModelInfo {
+        name: "random".into(),
+        config,
+        image_size: 32,
+        text_tokens: 16,
+        pictures_seen: 0,
+        shifts: 1,
+    };
     let model = dir.path().join("model.safetensors");
     engine::model::write(&model, &info, &parameters).unwrap();
     let mut share = 0.0;

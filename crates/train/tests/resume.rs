@@ -108,12 +108,13 @@ fn a_whole_run_leaves_a_model_curve_and_sheet_and_can_be_resumed() {
 }
 
 #[test]
-fn a_run_from_a_model_counts_what_the_model_had_seen() {
+fn a_run_from_a_model_counts_what_the_model_had_seen_and_draws_as_it() {
     let dir = tempfile::tempdir().unwrap();
     pictures(&dir.path().join("pictures"));
     let cpu = Cpu::new(Isa::detected(), 2);
-    let seen = |path: &Path| engine::store::inspect(path.to_str().unwrap()).unwrap().0.pictures_seen;
-    let first = config(dir.path(), "first");
+    let info = |path: &Path| engine::store::inspect(path.to_str().unwrap()).unwrap().0;
+    let seen = |path: &Path| info(path).pictures_seen;
+    let first = TrainConfig { shifts: Some(2), ..config(dir.path(), "first") };
     run(&cpu, &first, false, &|| false, &mut |_| {}).unwrap();
     let model = first.output.join("model.safetensors");
     assert_eq!(seen(&model), 24);
@@ -122,5 +123,8 @@ fn a_run_from_a_model_counts_what_the_model_had_seen() {
     let third = TrainConfig { branch_from: Some(second.output.clone()), pictures: 32, ..config(dir.path(), "third") };
     run(&cpu, &third, true, &|| false, &mut |_| {}).unwrap();
     assert_eq!(seen(&second.output.join("model.safetensors")), 48);
+    assert_eq!(info(&second.output.join("model.safetensors")).shifts, 2);
+    // A checkpoint says nothing of it, nor does the configuration.
+    assert_eq!(info(&third.output.join("model.safetensors")).shifts, 1);
     assert_eq!(seen(&third.output.join("model.safetensors")), 56);
 }

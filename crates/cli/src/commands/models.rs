@@ -107,6 +107,7 @@ fn describe(name: &str, info: &ModelInfo) -> serde_json::Value {
         "image_size": info.image_size,
         "text_tokens": info.text_tokens,
         "pictures_seen": info.pictures_seen,
+        "shifts": info.shifts,
         "config": info.config,
     })
 }

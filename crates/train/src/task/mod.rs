@@ -58,6 +58,11 @@ pub(crate) fn open(cpu: &Cpu, config: &TrainConfig) -> Result<Box<dyn Task>, Tra
     })
 }
 
+/// At how many places a model file says that the last prediction is made; 1 if it is not one that draws.
+fn shifts(file: &formats::safetensors::File) -> u32 {
+    engine::ModelInfo::from_metadata(file.name(), file.metadata()).map_or(1, |info| info.shifts)
+}
+
 /// Training pictures that a model file says it has seen; 0 if it says nothing.
 fn seen(file: &formats::safetensors::File) -> u64 {
     file.metadata().get("pictures_seen").and_then(|text| text.parse().ok()).unwrap_or(0)

@@ -11,7 +11,7 @@ use kernels::Cpu;
 use models::jit;
 
 use super::seams::seam_error;
-use super::{Start, Task, seen};
+use super::{Start, Task, seen, shifts};
 use crate::captions::CaptionStates;
 use crate::examples::{Batch, Examples};
 use crate::trainer::precision;
@@ -25,6 +25,8 @@ pub(super) struct Drawing {
     dataset: Dataset,
     pub(super) states: CaptionStates,
     pub(super) batch: Batch,
+    /// At how many places of its grid the model will make its last prediction.
+    shifts: u32,
 }
 
 impl Drawing {
@@ -33,7 +35,12 @@ impl Drawing {
         let encoder = engine::open_text_encoder(cpu, precision(cpu, config.precision))?.0;
         let states = CaptionStates::new(encoder, config.text_tokens, CAPTION_MEMORY);
         let batch = Batch::new(config.batch, config.resolution, config.text_tokens, &config.model);
-        Ok(Self { config: config.clone(), dataset, states, batch })
+        let shifts = match (config.shifts, &config.init) {
+            (Some(shifts), _) => shifts,
+            (None, Some(path)) => shifts(&File::open(path)?),
+            (None, None) => 1,
+        };
+        Ok(Self { config: config.clone(), dataset, states, batch, shifts })
     }
 }
 
@@ -95,6 +102,7 @@ impl Task for Drawing {
             image_size: self.config.resolution as u32,
             text_tokens: self.config.text_tokens,
             pictures_seen: seen,
+            shifts: self.shifts,
         };
         let tensors =
             parameters.iter().map(|p| safetensors::Tensor::bf16(p.name.as_str(), &p.shape, p.data.as_slice()));
