@@ -15,13 +15,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{CancelToken, Event};
 use crate::generate::build_graph;
-use crate::{Engine, EngineError, MAX_SIDE, Model, Options, Request, Size, built_in};
+use crate::{Engine, EngineError, MAX_SIDE, MIN_SIDE, Model, Options, Request, Size, built_in};
 
 /// What is measured: a picture's side in patches, and the evaluation's batches. An even batch is a guided one. The largest
 /// comes first, because a processor that idled takes a while to run at its speed.
-const CURVES: [(u32, &[u32]); 3] = [(16, &[1, 2]), (8, &[1, 2, 8]), (4, &[1, 2, 8, 16])];
+const CURVES: [(u32, &[u32]); 5] =
+    [(16, &[1, 2]), (8, &[1, 2, 8]), (4, &[1, 2, 8, 16]), (2, &[1, 2, 8, 16]), (1, &[1, 2, 8, 16])];
 /// Steps of a measured job.
 const STEPS: u32 = 8;
+/// Higher whenever something else is measured than before, so that what was kept is measured again.
+const VERSION: u32 = 2;
 
 /// Speed at one number of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -119,7 +122,7 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
     let (load_peak_bytes, loaded_bytes) = process_memory();
     let patch = model.info.config.patch as u32;
     let (mut points, mut setups, mut png) = (Vec::new(), Vec::new(), Vec::new());
-    for (side, batches) in CURVES.into_iter().filter(|(side, _)| side * patch <= MAX_SIDE) {
+    for (side, batches) in CURVES.into_iter().filter(|(side, _)| (MIN_SIDE..=MAX_SIDE).contains(&(side * patch))) {
         for &batch in batches {
             let guided = batch % 2 == 0;
             let request = Request {
@@ -129,6 +132,8 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
                 guidance_interval: (0.0, 1.0),
                 size: Some(Size::square(side * patch)),
                 enlarge: Some(1),
+                // One evaluation a step.
+                shifts: Some(1),
                 ..text.clone()
             };
             // Planning and first touch of memory, then the job as it runs from then on.
@@ -224,7 +229,7 @@ fn key(model: &Model, options: &Options) -> Result<String, EngineError> {
         .and_then(|text| text.lines().find(|line| line.starts_with("model name")).map(str::to_owned))
         .unwrap_or_default();
     Ok(format!(
-        "{} {} {isa} {threads} {} {} {processor}",
+        "{} {VERSION} {} {isa} {threads} {} {} {processor}",
         env!("CARGO_PKG_VERSION"),
         jit::FAMILY,
         crate::precision_name(precision),
