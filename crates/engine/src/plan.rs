@@ -140,7 +140,8 @@ fn price(request: &Request, model: &Model, frame: Frame, tokens: usize, rates: &
             let cost = Cost::new(&build_graph(config, geometry)?);
             let patches = (geometry.width / config.patch) * (geometry.height / config.patch);
             let runs = groups * evaluations;
-            job.seconds += rates.setup_seconds + runs as f64 * rates.seconds(patches, geometry.batch, cost.flops);
+            job.seconds += rates.setup_seconds(patches, geometry.batch);
+            job.seconds += runs as f64 * rates.seconds(patches, geometry.batch, cost.flops);
             job.flops += runs as f64 * cost.flops as f64;
             job.evaluations += runs;
             job.bytes += cost.arena_bytes;

@@ -35,6 +35,8 @@ pub struct Point {
     pub tokens: f64,
     /// Seconds a FLOP.
     pub seconds_per_flop: f64,
+    /// Seconds to plan a graph, and to touch its memory for the first time.
+    pub setup_seconds: f64,
 }
 
 /// What was measured.
@@ -50,10 +52,8 @@ pub struct Rates {
     pub enlarging_seconds_per_pixel: f64,
     /// Seconds to load and pack model and text encoder.
     pub load_seconds: f64,
-    /// Seconds to encode the texts.
+    /// Seconds to encode the first texts.
     pub text_seconds: f64,
-    /// Seconds to plan a graph.
-    pub setup_seconds: f64,
     /// Largest memory of the process while loading, in bytes.
     pub load_peak_bytes: u64,
     /// Memory of the process after loading, in bytes.
@@ -63,15 +63,24 @@ pub struct Rates {
 impl Rates {
     /// Seconds of one evaluation of `flops` FLOPs over `batch` pictures of `patches` image tokens.
     pub fn seconds(&self, patches: usize, batch: usize, flops: u64) -> f64 {
+        self.interpolated(patches, batch, |point| point.seconds_per_flop) * flops as f64
+    }
+
+    /// Seconds before the first evaluation over `batch` pictures of `patches` image tokens.
+    pub fn setup_seconds(&self, patches: usize, batch: usize) -> f64 {
+        self.interpolated(patches, batch, |point| point.setup_seconds)
+    }
+
+    fn interpolated(&self, patches: usize, batch: usize, value: impl Fn(&Point) -> f64) -> f64 {
         let (patches, tokens) = (patches as f64, (patches * batch) as f64);
         let curves = self.points.chunk_by(|a, b| a.patches == b.patches);
         let at_size: Vec<(f64, f64)> = curves
             .map(|curve| {
-                let points: Vec<(f64, f64)> = curve.iter().map(|p| (p.tokens, p.seconds_per_flop)).collect();
+                let points: Vec<(f64, f64)> = curve.iter().map(|p| (p.tokens, value(p))).collect();
                 (curve[0].patches, interpolate(&points, tokens))
             })
             .collect();
-        interpolate(&at_size, patches) * flops as f64
+        interpolate(&at_size, patches)
     }
 }
 
@@ -115,13 +124,16 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
     let mut engine = Engine::new(model, options)?;
     let load_seconds = begin.elapsed().as_secs_f64();
     let text = Request { prompt: "a red house on a green hill, flat illustration".into(), ..Request::default() };
-    engine.text_tokens(&text)?;
-    let begin = Instant::now();
-    engine.text_tokens(&text)?;
-    let text_seconds = begin.elapsed().as_secs_f64();
+    let mut seconds = || {
+        let begin = Instant::now();
+        engine.text_tokens(&text)?;
+        Ok::<_, EngineError>(begin.elapsed().as_secs_f64())
+    };
+    // The first time plans.
+    let (text_seconds, text_again) = (seconds()?, seconds()?);
     let (load_peak_bytes, loaded_bytes) = process_memory();
     let patch = model.info.config.patch as u32;
-    let (mut points, mut setups, mut png) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut points, mut png) = (Vec::new(), Vec::new());
     for (side, batches) in CURVES.into_iter().filter(|(side, _)| (MIN_SIDE..=MAX_SIDE).contains(&(side * patch))) {
         for &batch in batches {
             let guided = batch % 2 == 0;
@@ -141,7 +153,6 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
             let again = [(); 3].map(|()| job_seconds(&mut engine, &request, &mut png));
             let mut again = again.into_iter().collect::<Result<Vec<f64>, _>>()?;
             let seconds = median(&mut again);
-            setups.push((first - seconds).max(0.0));
             let side = side as usize;
             let pixels = side * patch as usize;
             let geometry = Geometry { batch: batch as usize, height: pixels, width: pixels, text_tokens: 10 };
@@ -150,13 +161,14 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
             points.push(Point {
                 patches,
                 tokens: patches * f64::from(batch),
-                seconds_per_flop: (seconds - text_seconds).max(0.0) / f64::from(STEPS) / flops,
+                seconds_per_flop: (seconds - text_again).max(0.0) / f64::from(STEPS) / flops,
+                setup_seconds: (first - seconds).max(0.0),
             });
         }
     }
     points.sort_by(|a, b| a.tokens.total_cmp(&b.tokens));
     points.sort_by(|a, b| a.patches.total_cmp(&b.patches));
-    let (setup_seconds, png_seconds_per_pixel) = (median(&mut setups), median(&mut png));
+    let png_seconds_per_pixel = median(&mut png);
     let enlarging_seconds_per_pixel = enlarging(&mut engine, &text)?;
     let rates = Rates {
         key,
@@ -164,7 +176,6 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
         enlarging_seconds_per_pixel,
         load_seconds,
         text_seconds,
-        setup_seconds,
         png_seconds_per_pixel,
         load_peak_bytes,
         loaded_bytes,
@@ -270,7 +281,12 @@ mod tests {
 
     #[test]
     fn sizes_have_curves_of_their_own() {
-        let point = |patches, tokens, seconds_per_flop| Point { patches, tokens, seconds_per_flop };
+        let point = |patches, tokens, seconds_per_flop| Point {
+            patches,
+            tokens,
+            seconds_per_flop,
+            setup_seconds: 2.0 * seconds_per_flop,
+        };
         let rates = Rates {
             key: String::new(),
             points: vec![point(16.0, 16.0, 4.0), point(16.0, 64.0, 2.0), point(64.0, 64.0, 6.0)],
@@ -278,12 +294,12 @@ mod tests {
             enlarging_seconds_per_pixel: 0.0,
             load_seconds: 0.0,
             text_seconds: 0.0,
-            setup_seconds: 0.0,
             load_peak_bytes: 0,
             loaded_bytes: 0,
         };
         for (patches, batch, expected) in [(16, 1, 4.0), (16, 2, 3.0), (16, 9, 2.0), (64, 3, 6.0), (32, 2, 4.0)] {
             assert!((rates.seconds(patches, batch, 1) - expected).abs() <= 1e-12, "{patches} {batch}");
+            assert!((rates.setup_seconds(patches, batch) - 2.0 * expected).abs() <= 1e-12, "{patches} {batch}");
         }
     }
 
