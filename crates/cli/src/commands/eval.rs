@@ -72,6 +72,18 @@ fn draw_sheet(cpu: &kernels::Cpu, args: &EvalArgs, output: &Path) -> anyhow::Res
     Ok(())
 }
 
+/// Tells how far something is: by a bar, or to programs by an event for every hundredth.
+fn progress<'a>(reporter: &'a Reporter, doing: &'static str) -> impl FnMut(f64) + 'a {
+    let bar = reporter.bar(100, doing);
+    move |share| {
+        let percent = (100.0 * share) as u64;
+        if percent > bar.position() {
+            bar.set_position(percent);
+            reporter.event("progress", json!({ "doing": doing, "percent": percent }));
+        }
+    }
+}
+
 fn full(cpu: &kernels::Cpu, args: &EvalArgs, reporter: &Reporter) -> anyhow::Result<()> {
     use train::evaluate::judge;
     let data = config(args)?.data;
@@ -80,24 +92,21 @@ fn full(cpu: &kernels::Cpu, args: &EvalArgs, reporter: &Reporter) -> anyhow::Res
     let judge_file = data.join(JUDGE_FILE);
     if !judge::Judge::is_one(&judge_file) {
         reporter.say(&format!("there is no judge for this data yet: training one into {}", judge_file.display()));
-        let bar = reporter.bar(100, "training the judge");
+        let mut tell = progress(reporter, "training the judge");
         let stop = interrupt_token();
         let is_stopped = || stop.is_cancelled();
-        let is_finished = judge::train(cpu, &data, &judge_file, judge::PICTURES, &is_stopped, &mut |share, _| {
-            bar.set_position((100.0 * share) as u64)
-        })?;
-        bar.finish_and_clear();
+        let is_finished =
+            judge::train(cpu, &data, &judge_file, judge::PICTURES, &is_stopped, &mut |share, _| tell(share))?;
+        drop(tell);
         if !is_finished {
             reporter.say("stopped; the same command goes on where the judge is now");
             return Err(engine::EngineError::Cancelled.into());
         }
     }
     let suite = args.suite_options()?;
-    let bar = reporter.bar(100, "evaluating");
-    let report = train::evaluate::full(cpu, &args.model, &data, &judge_file, &suite, &mut |share| {
-        bar.set_position((100.0 * share) as u64);
-    })?;
-    bar.finish_and_clear();
+    let mut tell = progress(reporter, "evaluating");
+    let report = train::evaluate::full(cpu, &args.model, &data, &judge_file, &suite, &mut tell)?;
+    drop(tell);
     draw_sheet(cpu, args, &folder.join("sheet.png"))?;
     formats::atomic::write_bytes_atomic(&folder.join("report.json"), &serde_json::to_vec_pretty(&report)?)?;
     let page = train::evaluate::page(&report, Some("sheet.png"));
