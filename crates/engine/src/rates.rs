@@ -124,7 +124,7 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
     let mut engine = Engine::new(model, options)?;
     let load_seconds = begin.elapsed().as_secs_f64();
     let text = Request { prompt: "a red house on a green hill, flat illustration".into(), ..Request::default() };
-    let mut seconds = || {
+    let seconds = || {
         let begin = Instant::now();
         engine.text_tokens(&text)?;
         Ok::<_, EngineError>(begin.elapsed().as_secs_f64())
