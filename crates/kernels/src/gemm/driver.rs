@@ -21,6 +21,8 @@ const MAX_CHUNK_STEPS: usize = 1152;
 const MAX_UNPACKED_STEPS: usize = 256;
 /// There, sums of up to this many steps are not cut: one chunk costs less than two short ones.
 const MAX_WHOLE_STEPS: usize = 384;
+/// There, so many rows of the left operand are packed at a time: they and the panels of the right one stay in L2.
+const UNPACKED_ROWS: usize = 96;
 /// What packing a row or column costs, in multiply-adds of a step.
 const PACKING_COST: usize = 32;
 /// Columns of tasks come in this many panels, which micro-kernels of two and of three divide.
@@ -316,7 +318,10 @@ impl Kernel for PieceTask<'_> {
         let _configuration = work.variant.configure();
         let chunks = work.chunks;
         let stride = chunks.row_words();
-        let a_lines = rows.1.next_multiple_of(TILE_ROWS) * stride / WIDTH;
+        let (tile_rows, _) = work.variant.micro.shape();
+        let block_rows = UNPACKED_ROWS / tile_rows * tile_rows;
+        let blocks = rows.1.div_ceil(block_rows);
+        let a_lines = block_rows.min(rows.1).next_multiple_of(TILE_ROWS) * stride / WIDTH;
         // An odd stride: the panels' lines of a step fall into different sets of the cache.
         let panel_lines = chunks.length | 1;
         let b_lines = (panels.1 - panels.0) * panel_lines;
@@ -324,19 +329,30 @@ impl Kernel for PieceTask<'_> {
         for i in 0..chunks.count {
             let chunk = chunks.get(i);
             let (a_packed, b_packed) = scratch[..a_lines + b_lines].split_at_mut(a_lines);
-            pack_left(work.variant, a, rows, chunk, a_packed, stride);
             assert!(chunk.steps <= panel_lines);
             // SAFETY: the assertion: the steps of every panel fit; the variant's instructions were detected.
             unsafe {
                 work.variant.packer.right(b, panels, chunk.k, chunk.steps, b_packed.as_mut_ptr(), panel_lines);
             }
             let next = if chunk.last { (0, 0) } else { chunks.get(i + 1).k };
-            let ahead = [
-                a.window((rows.0, rows.0 + rows.1), next),
-                b.window((panels.0 * WIDTH, (panels.1 * WIDTH).min(b.outer)), next),
-            ];
-            let packed = Packed { a: a_packed, b: b_packed, panel_lines, first_line: 0, ahead };
-            work.tiles(s, &packed, rows, panels, chunk);
+            let next_b = b.window((panels.0 * WIDTH, (panels.1 * WIDTH).min(b.outer)), next);
+            let block = |j: usize| (rows.0 + j * block_rows, block_rows.min(rows.1 - j * block_rows));
+            for j in 0..blocks {
+                if work.upper && panels.1 * WIDTH <= block(j).0 {
+                    break;
+                }
+                pack_left(work.variant, a, block(j), chunk, a_packed, stride);
+                let (next_rows, next) = if j + 1 < blocks { (block(j + 1), chunk.k) } else { (block(0), next) };
+                let next_a = a.window((next_rows.0, next_rows.0 + next_rows.1), next);
+                let packed = Packed {
+                    a: a_packed,
+                    b: b_packed,
+                    panel_lines,
+                    first_line: 0,
+                    ahead: [next_a, next_b.part(j, blocks)],
+                };
+                work.tiles(s, &packed, block(j), panels, chunk);
+            }
         }
         PACKED.set(scratch);
     }
