@@ -62,7 +62,7 @@ fn write_model(path: &Path, change: fn(&mut ModelInfo)) {
         }
     }
     let mut info =
-        ModelInfo { name: "tiny".into(), config, image_size: 64, text_tokens: 16, pictures_seen: 7, shifts: 1 };
+        ModelInfo { name: "tiny".into(), config, image_size: 64, text_tokens: 16, pictures_seen: 7, shifts: 3 };
     change(&mut info);
     engine::model::write(path, &info, &parameters).unwrap();
 }
@@ -327,8 +327,8 @@ fn plans_and_descriptions() {
     let output = room.run(&["models", "inspect", "model.safetensors", "--json"]);
     let model = events(&output).remove(0);
     assert_eq!(
-        (&model["name"], &model["complete"], &model["pictures_seen"]),
-        (&"tiny".into(), &true.into(), &7.into())
+        (&model["name"], &model["complete"], &model["pictures_seen"], &model["shifts"]),
+        (&"tiny".into(), &true.into(), &7.into(), &3.into())
     );
     assert_eq!(room.run(&["models"]).status.code(), Some(0));
 
