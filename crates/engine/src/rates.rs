@@ -20,7 +20,7 @@ use crate::{Engine, EngineError, MAX_SIDE, MIN_SIDE, Model, Options, Request, Si
 /// What is measured: a picture's side in patches, and the evaluation's batches. An even batch is a guided one. The largest
 /// comes first, because a processor that idled takes a while to run at its speed.
 const CURVES: [(u32, &[u32]); 5] =
-    [(16, &[1, 2]), (8, &[1, 2, 8]), (4, &[1, 2, 8, 16]), (2, &[1, 2, 8, 16]), (1, &[1, 2, 8, 16])];
+    [(16, &[1, 2]), (8, &[1, 2, 8]), (4, &[1, 2, 8, 16]), (2, &[1, 2, 8]), (1, &[1, 2, 8])];
 /// Steps of a measured job.
 const STEPS: u32 = 8;
 /// Higher whenever something else is measured than before, so that what was kept is measured again.

@@ -27,6 +27,9 @@ new PerformanceObserver((list) => {
 }).observe({ type: "layout-shift", buffered: true });
 """
 
+# Whether every answer that is seen is that to the last question: older ones are pale.
+SETTLED = "() => [...document.querySelectorAll('.old')].every((one) => !one.checkVisibility())"
+
 UNLABELLED = """() => [...document.querySelectorAll("input, select, textarea, button, a[href], progress, [role=img]")].filter((one) => {
   if (!one.checkVisibility()) return false;
   const named = one.getAttribute("aria-label") || one.getAttribute("title") || one.labels?.length && [...one.labels].some((label) => label.textContent.trim());
@@ -119,6 +122,7 @@ def picture(page, name):
 
 def look(page, name):
     """A screenshot, and what can be seen of labels, contrast and width."""
+    page.wait_for_function(SETTLED)
     page.wait_for_timeout(400)
     page.screenshot(path=os.path.join(FOLDER, f"{name}.png"))
     for text in page.evaluate(UNLABELLED):
