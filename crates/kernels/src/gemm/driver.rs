@@ -22,7 +22,7 @@ const MAX_UNPACKED_STEPS: usize = 256;
 /// There, sums of up to this many steps are not cut: one chunk costs less than two short ones.
 const MAX_WHOLE_STEPS: usize = 384;
 /// There, so many rows of the left operand are packed at a time: they and the panels of the right one stay in L2.
-const UNPACKED_ROWS: usize = 96;
+const UNPACKED_ROWS: usize = 192;
 /// What packing a row or column costs, in multiply-adds of a step.
 const PACKING_COST: usize = 32;
 /// Columns of tasks come in this many panels, which micro-kernels of two and of three divide.
