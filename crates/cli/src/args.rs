@@ -98,7 +98,7 @@ pub struct JobArgs {
     /// Sampler steps, 1 to 200; overrides --preset.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub steps: Option<u32>,
-    /// Guidance scale, 0 to 30; 1 turns it off [default: 4; Stable Diffusion: 7].
+    /// Guidance scale, 0 to 30; 1 turns it off [default: 3; Stable Diffusion: 7].
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub guidance: Option<f32>,
     /// Flow times between which guidance acts (1 = noise, 0 = clean) [default: 0.1,1; Stable Diffusion: 0,1].

@@ -211,7 +211,7 @@ impl Default for Request {
             seed: 0,
             variation: None,
             steps: Preset::Final.steps(),
-            guidance: 4.0,
+            guidance: 3.0,
             guidance_interval: (0.1, 1.0),
             sampler: Sampler::default(),
             schedule: Schedule::Shifted(3.0),

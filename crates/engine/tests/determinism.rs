@@ -430,7 +430,7 @@ fn few_steps_are_taken_where_they_were_learned_and_nothing_else_is_asked() {
     for other in [
         Request { turbo: Some(false), ..plain.clone() },
         Request { steps: 5, ..plain.clone() },
-        Request { guidance: 3.0, ..plain.clone() },
+        Request { guidance: 2.0, ..plain.clone() },
         Request { sampler: Sampler::Euler, ..plain.clone() },
         request(),
     ] {
