@@ -101,7 +101,7 @@ pub struct JobArgs {
     /// Guidance scale, 0 to 30; 1 turns it off [default: 3; Stable Diffusion: 7].
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub guidance: Option<f32>,
-    /// Flow times between which guidance acts (1 = noise, 0 = clean) [default: 0.1,1; Stable Diffusion: 0,1].
+    /// Flow times between which guidance acts (1 = noise, 0 = clean) [default: 0.32,1; Stable Diffusion: 0,1].
     #[arg(long, value_name = "LOW,HIGH", value_parser = interval)]
     pub guidance_interval: Option<Interval>,
     /// Sampler: euler, heun or dpmpp_2m; Stable Diffusion also euler_ancestral, ddim, dpmpp_2m_sde, uni_pc, lcm [default:

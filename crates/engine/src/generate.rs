@@ -302,7 +302,7 @@ impl Engine {
             }
         }
         let seeds: Vec<u64> = (0..group).map(|i| request.seeds((first + i) as u32).0).collect();
-        let shifts = request.shifts.unwrap_or(self.info.shifts);
+        let shifts = request.shifts_of(&self.info);
         let guidance = if *turbo { Guidance { scale: 1.0, ..request.guidance() } } else { request.guidance() };
         // The length of the step that begins at `t`, as a network is told that has learned to take it whole.
         let length = |t: f32| match times.iter().position(|&time| time == t) {
@@ -431,7 +431,7 @@ impl Engine {
             enlarge: job.frame.enlarge,
             contained: job.frame.is_contained(),
             turbo: job.turbo,
-            shifts: request.shifts.unwrap_or(self.info.shifts),
+            shifts: request.shifts_of(&self.info),
             enlarger_sha256: self.enlarger.as_ref().filter(|_| job.frame.enlarge > 1).map(|(_, sha256)| sha256.clone()),
             start: job.start.as_ref().map(Fitted::origin),
             model: self.info.name.clone(),

@@ -48,6 +48,7 @@ pub use request::{
     Frame, MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_BYTES, MAX_SIDE, MAX_STEPS, MIN_SIDE, Preset, Request, Size,
     TURBO_STEPS, Variation,
 };
+pub use shifts::MAX_SHIFTS;
 pub use start::{Origin, Start, read_picture};
 pub use tokens::{Token, Tokens, tokens};
 pub use verify::{Verification, verify};

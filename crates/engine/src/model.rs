@@ -22,7 +22,7 @@ use models::jit;
 use models::weights::{Report, match_keys};
 
 use crate::EngineError;
-use crate::shifts::MOST;
+use crate::shifts::MAX_SHIFTS;
 
 /// What a model file says about itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,8 +93,8 @@ impl ModelInfo {
             pictures_seen: number("pictures_seen", 0, u64::MAX)?,
             // Files written before there was the key are versions of the default model.
             shifts: match metadata.get("shifts") {
-                Some(_) => number("shifts", 1, MOST.into())? as u32,
-                None => MOST,
+                Some(_) => number("shifts", 1, MAX_SHIFTS.into())? as u32,
+                None => MAX_SHIFTS,
             },
         })
     }

@@ -114,7 +114,7 @@ fn price(request: &Request, model: &Model, frame: Frame, tokens: usize, rates: &
     let evaluations = sampler.evaluation_times(&times);
     let is_guided = |t: f32| !turbo && guidance.is_guided(t);
     let guided = evaluations.iter().filter(|t| is_guided(**t)).count();
-    let shifts = request.shifts.unwrap_or(model.info.shifts);
+    let shifts = request.shifts_of(&model.info);
     // The last prediction is also made at other places, with the sides that it has anyway.
     let moved = evaluations.iter().filter(|t| shifts::apply(&times, **t)).count() * (shifts as usize - 1);
     let moved_sides = if evaluations.last().is_some_and(|t| is_guided(*t)) { 2 } else { 1 };

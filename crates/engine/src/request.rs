@@ -6,7 +6,8 @@ use std::str::FromStr;
 use sampling::{Guidance, Sampler, Schedule};
 use serde::{Deserialize, Serialize};
 
-use crate::{EngineError, ModelInfo, Start, built_in, shifts};
+use crate::shifts::MAX_SHIFTS;
+use crate::{EngineError, ModelInfo, Start, built_in};
 
 /// Longest prompt in bytes, before tokenising.
 pub const MAX_PROMPT_BYTES: usize = 32 * 1024;
@@ -212,7 +213,7 @@ impl Default for Request {
             variation: None,
             steps: Preset::Final.steps(),
             guidance: 3.0,
-            guidance_interval: (0.1, 1.0),
+            guidance_interval: (0.32, 1.0),
             sampler: Sampler::default(),
             schedule: Schedule::Shifted(3.0),
             size: None,
@@ -233,7 +234,7 @@ impl Request {
         range("steps", self.steps, 1, MAX_STEPS)?;
         range("count", self.count, 1, MAX_COUNT)?;
         range("guidance", self.guidance, 0.0, MAX_GUIDANCE)?;
-        range("shifts", self.shifts.unwrap_or(1), 1, shifts::MOST)?;
+        range("shifts", self.shifts.unwrap_or(1), 1, MAX_SHIFTS)?;
         let (low, high) = self.guidance_interval;
         range("guidance_interval", low, 0.0, 1.0)?;
         range("guidance_interval", high, low, 1.0)?;
@@ -312,6 +313,11 @@ impl Request {
             Some(false) => Ok(false),
             None => Ok(info.config.step_length && is_known && other.is_none()),
         }
+    }
+
+    /// At how many places the model of `info` makes the last prediction of this.
+    pub(crate) fn shifts_of(&self, info: &ModelInfo) -> u32 {
+        self.shifts.unwrap_or(info.shifts)
     }
 
     /// A field that is set to something for which steps that were learned leave no room.

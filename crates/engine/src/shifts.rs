@@ -14,7 +14,7 @@ use crate::Size;
 /// that the mean loses.
 const FROM: f32 = 1.0 / 3.0;
 /// At how many places a prediction can be made.
-pub(crate) const MOST: u32 = 3;
+pub const MAX_SHIFTS: u32 = 3;
 /// Premultiplied values of nothing.
 const NOTHING: f32 = -1.0;
 
@@ -46,7 +46,7 @@ impl Canvas {
         let part = |quarters: usize, more: usize| (quarters * self.patch / 4 + more) % self.patch;
         [(part(2, 2), part(2, 2)), (part(3, 1), part(1, 1))]
             .into_iter()
-            .zip(1..count.min(MOST))
+            .zip(1..count.min(MAX_SHIFTS))
             .map(move |((right, down), index)| Shift { canvas: self, index, right, down })
     }
 }
@@ -110,7 +110,7 @@ mod tests {
             let canvas = canvas(patch);
             let values = PICTURE.pixels() * canvas.channels;
             let z: Vec<f32> = (0..2 * values).map(|i| i as f32).collect();
-            for shift in canvas.shifts(MOST) {
+            for shift in canvas.shifts(MAX_SHIFTS) {
                 let moved = shift.moved(&z, &[7, 8], 0.25);
                 assert_eq!(moved.len(), 2 * canvas.size.pixels() * canvas.channels);
                 let mut sum = z.clone();

@@ -312,7 +312,7 @@ impl TrainConfig {
         if !(4..=128).contains(&self.text_tokens) {
             return bad("text_tokens", "4 to 128", self.text_tokens.to_string());
         }
-        if self.shifts.is_some_and(|shifts| !(1..=3).contains(&shifts)) {
+        if self.shifts.is_some_and(|shifts| !(1..=engine::MAX_SHIFTS).contains(&shifts)) {
             return bad("shifts", "1 to 3", self.shifts.unwrap_or_default().to_string());
         }
         if !(0.0..=1.0).contains(&self.mirror) {
