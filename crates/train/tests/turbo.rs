@@ -43,7 +43,7 @@ fn taught(folder: &Path) -> TrainConfig {
     std::fs::rename(folder.join("run/model.safetensors"), folder.join("teacher.safetensors")).unwrap();
     std::fs::remove_dir_all(folder.join("run")).unwrap();
     let few = format!(
-        "init = 'teacher.safetensors'\n{NETWORK}\nstep_length = true\n[turbo]\nteacher = 'teacher.safetensors'\nsteps = 8\nschedule = 'linear'\nguidance = 2.0"
+        "init = 'teacher.safetensors'\n{NETWORK}\nstep_length = true\n[turbo]\nteacher = 'teacher.safetensors'\nsteps = 8\nschedule = 'linear'\nguidance = 2.0\nguidance_interval = [0.1, 1.0]"
     );
     config(folder, &few)
 }
@@ -84,6 +84,8 @@ fn few_steps_come_close_to_many_and_many_stay() {
         prompt: "a red wall".into(),
         steps,
         guidance: if turbo { Request::default().guidance } else { 2.0 },
+        // To the end, so that few steps that were not learned are far from many.
+        guidance_interval: if turbo { Request::default().guidance_interval } else { (0.1, 1.0) },
         schedule: if turbo { Request::default().schedule } else { Schedule::Linear },
         turbo: Some(turbo),
         count: 4,
