@@ -2,13 +2,15 @@
 
 mod bakeoff;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use campaign::ReviewState;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::stable_diffusion::{self as sd, Architecture, Tile, is_checkpoint};
 use engine::{
-    DEFAULT_STRENGTH, EngineError, Options, Order, PrecisionChoice, PresetName, Request, Size, Start, Variation, store,
+    DEFAULT_STRENGTH, EngineError, MAX_PROMPT_BYTES, Options, Order, PrecisionChoice, PresetName, Request, Size, Start,
+    Variation, store,
 };
 use train::evaluate::SuiteOptions;
 
@@ -81,10 +83,29 @@ fn interval(text: &str) -> Result<Interval, String> {
     Ok(Interval { low: number(low)?, high: number(high)? })
 }
 
+/// A prompt, or what standard input holds in its place, without the end of its last line.
+fn prompt(text: &str) -> Result<String, String> {
+    if text != "-" {
+        return Ok(text.to_owned());
+    }
+    let most = MAX_PROMPT_BYTES + "\r\n".len();
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .take(most as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("standard input: {error}"))?;
+    if bytes.len() > most {
+        return Err(format!("standard input has more than {MAX_PROMPT_BYTES} bytes"));
+    }
+    let read = String::from_utf8(bytes).map_err(|_| "standard input is not UTF-8".to_owned())?;
+    Ok(read.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 /// Options that describe a job; shared by `generate` and `plan`.
 #[derive(Debug, Args)]
 pub struct JobArgs {
-    /// What to draw; "" = anything the model likes.
+    /// What to draw; "" = anything the model likes, - = read from standard input.
+    #[arg(value_parser = prompt)]
     pub prompt: String,
     /// Model: a name from `calotype models`, or a path to a model file or folder.
     #[arg(long, value_name = "NAME|PATH", default_value = store::DEFAULT_MODEL)]
@@ -211,7 +232,7 @@ pub struct GenerateArgs {
     /// The job.
     #[command(flatten)]
     pub job: JobArgs,
-    /// Output file; with --count N > 1: OUT-0.png, OUT-1.png, ...
+    /// Output file; with --count N > 1: OUT-0.png, OUT-1.png, ...; - = standard output.
     #[arg(short, long, value_name = "OUT.png", default_value = "out.png")]
     pub output: PathBuf,
     /// Also write the emerging picture of every step into this folder.
@@ -269,6 +290,8 @@ pub struct ModelsArgs {
 /// Commands of `models`.
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
+    /// The models that can be used; what `models` alone does too.
+    List,
     /// Say what a model file is, and what it lacks.
     Inspect {
         /// A name, file or folder.
@@ -422,6 +445,12 @@ pub enum CampaignCommand {
         #[command(flatten)]
         studio: StudioArgs,
     },
+    /// List the campaigns, the newest first, and how far each is.
+    List {
+        /// Where campaigns are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
     /// Predict pictures, seconds and money; draws nothing.
     Plan {
         /// The campaign.
@@ -571,6 +600,7 @@ impl CampaignCommand {
     pub fn studio(&self) -> &StudioArgs {
         match self {
             Self::New { studio, .. }
+            | Self::List { studio }
             | Self::Plan { studio, .. }
             | Self::Run { studio, .. }
             | Self::Pick { studio, .. }
@@ -644,6 +674,12 @@ pub enum ExperimentCommand {
         #[command(flatten)]
         studio: StudioArgs,
     },
+    /// List the tests, the newest first.
+    List {
+        /// Where tests are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
     /// Write the creatives into a folder: pictures named by their keys, creatives.csv with UTM parameters, results.csv to fill in.
     Export {
         /// The experiment.
@@ -706,6 +742,7 @@ impl ExperimentCommand {
         match self {
             Self::Plan { json, .. } => *json,
             Self::New { studio, .. }
+            | Self::List { studio }
             | Self::Export { studio, .. }
             | Self::Import { studio, .. }
             | Self::Report { studio, .. }

@@ -48,7 +48,12 @@ fn from_a_file_to_a_ranking() {
     assert_eq!((&plan["pictures"], &plan["duels"]), (&4.into(), &2.into()));
     assert_eq!(last(folder, &["new", "spring.toml"])["contestants"], 2);
     assert_eq!(run(folder, &["new", "spring.toml"]).status.code(), Some(2), "the name is taken");
+    let progress = |listed: Value| (listed["progress"]["done"].clone(), listed["progress"]["total"].clone());
+    assert_eq!(progress(last(folder, &["list"])), (0.into(), 4.into()));
     assert_eq!(last(folder, &["run", "Spring"])["done"], 4);
+    assert_eq!(progress(last(folder, &["list"])), (4.into(), 4.into()));
+    let listed = String::from_utf8(run(folder, &["list"]).stdout).unwrap();
+    assert_eq!(listed, "Spring  2 contestants, 2 prompts, 4 of 4 pictures are there, 0 failed\n");
     for left in [1, 0] {
         let duel = last(folder, &["vote", "Spring", "--folder", "pair"]);
         assert_eq!(duel["duels"].as_array().unwrap().len(), 1);

@@ -63,6 +63,7 @@ fn from_a_brief_to_finals() {
     let new = ["new", "brief.toml", "--rows", "rows.csv"];
     let dry = last(folder, &[&new[..], &["--dry-run", "2"]].concat());
     assert_eq!(dry["rows"][1]["prompt"], "a green bicycle in city 0");
+    assert!(said(&run(folder, &["list"])).starts_with("no campaigns"));
     assert_eq!(last(folder, &new)["rows"], 60);
     let again = run(folder, &new);
     assert_eq!(again.status.code(), Some(2), "{}", said(&again));
@@ -109,6 +110,10 @@ fn from_a_brief_to_finals() {
     assert!(!run(folder, &["unpick", "Spring", "c0-1:2"]).status.success());
     assert!(review("approved").status.success());
     assert_eq!(last(folder, &["report", "Spring"])["review"]["approved"], 2);
+    let listed = said(&run(folder, &["list"]));
+    assert_eq!(listed, "Spring  ready, 60 rows, 60 drafted, 2 picked, 2 finals, 2 approved\n");
+    let listed = last(folder, &["list"]);
+    assert_eq!((&listed["event"], &listed["progress"]["candidates"]), (&"campaign".into(), &120.into()));
 
     let link = last(folder, &["share", "Spring", "agency", "--days", "3"]);
     assert!(link["page"].as_str().unwrap().starts_with("/shared/"), "{link}");
@@ -116,6 +121,8 @@ fn from_a_brief_to_finals() {
     let listed = run(folder, &["links", "Spring"]);
     assert!(said(&listed).contains("3 days left") && said(&listed).contains("agency"), "{}", said(&listed));
     let id = link["link"]["id"].as_str().unwrap();
+    let listed = last(folder, &["links", "Spring"]);
+    assert_eq!((&listed["event"], &listed["links"][0]["id"]), (&"links".into(), &id.into()));
     let revoked = run(folder, &["links", "Spring", "--revoke", id]);
     assert!(said(&revoked).contains("revoked"), "{}", said(&revoked));
 

@@ -1,7 +1,7 @@
 //! The command line as scripts see it: exit codes, files, JSON events, one clear sentence for each
 //! error. Runs the real program with a tiny random model.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -179,6 +179,39 @@ fn noise_of_another_seed_is_mixed_in() {
     refused(&room, &refusal, 2, "variation");
 }
 
+/// `generate - -o -`, as the middle of a pipe.
+#[test]
+fn a_prompt_is_read_and_a_picture_written_where_pipes_are() {
+    let room = Room::new();
+    let piped = |input: &[u8], args: &[&str]| {
+        let all = ["generate", "--model", "model.safetensors", "--threads", "2", "--steps", "3"];
+        let mut command = room.command(&all);
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A program that refuses need not read all of it.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        child.wait_with_output().unwrap()
+    };
+    assert_eq!(room.generate(&["a red house"]).status.code(), Some(0));
+    let whole = std::fs::read(room.path("out.png")).unwrap();
+    std::fs::remove_file(room.path("out.png")).unwrap();
+    for input in ["a red house", "a red house\n", "a red house\r\n"] {
+        let output = piped(input.as_bytes(), &["-", "-o", "-"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(output.stdout == whole, "{} bytes in place of {}", output.stdout.len(), whole.len());
+    }
+    assert!(!room.path("-").exists() && !room.path("out.png").exists());
+    let long = "x".repeat(100 * 1024);
+    for (input, args, words) in [
+        (&b"\xff"[..], &["-"][..], "UTF-8"),
+        (long.as_bytes(), &["-"], "standard input has more than 32768 bytes"),
+        (b"", &["a", "-o", "-", "--count", "2"], "output"),
+        (b"", &["a", "-o", "-", "--json"], "output"),
+    ] {
+        refused(&room, &piped(input, args), 2, words);
+    }
+}
+
 #[test]
 fn several_pictures_are_those_of_the_following_seeds() {
     let room = Room::new();
@@ -221,7 +254,7 @@ fn wrong_usage_is_named_and_has_code_2() {
         (&[][..], "PROMPT"),
         (&["a", "--size", "100x100", "--enlarge", "1"], "size"),
         (&["a", "--size", "2049x100"], "size"),
-        (&["a", "--size", "0x0"], "size"),
+        (&["a", "--size", "0x0"], "size: 0 is not in 32..=2048"),
         (&["a", "--size", "4096x4096"], "size"),
         (&["a", "--size", "wide"], "size"),
         (&["a", "--guidance", "NaN"], "guidance"),
@@ -283,7 +316,7 @@ fn failures_have_code_1() {
     refused(&room, &room.generate(&["a", "-o", "taken.png"]), 1, "taken.png");
     refused(&room, &room.generate(&["a", "--preview", "model.safetensors"]), 1, "preview");
     refused(&room, &room.run(&["verify", "missing.png"]), 1, "missing.png");
-    refused(&room, &room.run(&["verify", "model.safetensors"]), 1, "PNG");
+    refused(&room, &room.run(&["verify", "model.safetensors"]), 1, "model.safetensors: not a PNG");
     refused(&room, &room.run(&["train", "missing.toml"]), 1, "missing.toml");
     refused(&room, &room.run(&["dataset", "inspect", "missing"]), 1, "missing");
     refused(&room, &room.run(&["eval", "model.safetensors", "--suite", "held-out"]), 1, "config");
@@ -330,13 +363,45 @@ fn plans_and_descriptions() {
         (&model["name"], &model["complete"], &model["pictures_seen"], &model["shifts"]),
         (&"tiny".into(), &true.into(), &7.into(), &3.into())
     );
-    assert_eq!(room.run(&["models"]).status.code(), Some(0));
+    let output = room.run(&["models"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(stdout(&room.run(&["models", "list"])), stdout(&output));
 
     let output = room.run(&["--version", "--verbose"]);
     assert_eq!(output.status.code(), Some(0));
     for words in ["calotype ", "commit: ", "instruction set: ", "threads: "] {
         assert!(stdout(&output).contains(words), "{}", stdout(&output));
     }
+}
+
+#[test]
+fn an_evaluation_says_how_far_it_is_and_writes_its_report() {
+    let room = Room::new();
+    let data = room.path("data");
+    std::fs::create_dir(&data).unwrap();
+    for (i, colour) in ["red", "green", "blue", "white"].into_iter().enumerate() {
+        let pixels: Vec<u8> = (0..32 * 32).flat_map(|j| [60 * i as u8, 200 - 50 * i as u8, j as u8, 255]).collect();
+        formats::picture::write(&data.join(format!("{colour}.png")), 32, 32, &pixels, &[]).unwrap();
+        std::fs::write(data.join(format!("{colour}.txt")), format!("a {colour} square")).unwrap();
+    }
+    std::fs::write(room.path("config.toml"), "data = \"data\"\noutput = \"run\"\nresolution = 32\n").unwrap();
+    let cpu = kernels::Cpu::new(simd::Isa::detected(), 2);
+    let judge = data.join("judge.safetensors");
+    assert!(train::evaluate::judge::train(&cpu, &data, &judge, 256, &|| false, &mut |_, _| {}).unwrap());
+
+    let args = ["eval", "model.safetensors", "--suite", "full", "--questions", "4", "--steps", "1,2", "-o", "report"];
+    let output = room.command(&args).arg("--json").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let told: Vec<u64> = events(&output)
+        .iter()
+        .filter(|event| event["event"] == "progress" && event["doing"] == "evaluating")
+        .map(|event| event["percent"].as_u64().unwrap())
+        .collect();
+    assert!(told.len() > 3 && told.is_sorted_by(|a, b| a < b) && told.last() == Some(&100), "{told:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(room.path("report/report.json")).unwrap()).unwrap();
+    let scores = report["groups"][0]["generated"].as_object().unwrap();
+    assert_eq!(scores.keys().collect::<Vec<_>>(), ["1", "2"]);
+    assert!(room.path("report/report.html").exists() && room.path("report/sheet.png").exists());
 }
 
 #[test]

@@ -279,7 +279,8 @@ impl Request {
             _ => 4,
         };
         let is_own = size.width == size.height
-            && (side == by_size * native || (side < native && (side as usize).is_multiple_of(patch)));
+            && (side == by_size * native
+                || ((MIN_SIDE..native).contains(&side) && (side as usize).is_multiple_of(patch)));
         if self.enlarge.is_none() && !is_own {
             for side in [size.width, size.height] {
                 range("size", side, MIN_SIDE, MAX_CANVAS_SIDE)?;

@@ -64,6 +64,8 @@ pub enum PictureError {
     Write(#[from] WriteError),
     #[error("cannot read {path}: {source}")]
     Io { path: String, source: std::io::Error },
+    #[error("{path}: {source}")]
+    File { path: String, source: Box<Self> },
 }
 
 /// Encodes pixels `[height, width, 4] u8` (straight alpha) with text chunks (`tEXt` when Latin-1 suffices, else `iTXt`).
@@ -158,14 +160,15 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, PictureError> {
     Ok(Picture { width, height, pixels, text: texts(reader.info())? })
 }
 
-/// Reads and decodes a PNG file.
+/// Reads and decodes a PNG file; whatever is wrong, the error names the file.
 pub fn read(path: &Path) -> Result<Picture, PictureError> {
     use std::io::Read;
-    let failed = |source| PictureError::Io { path: path.display().to_string(), source };
+    let name = || path.display().to_string();
+    let failed = |source| PictureError::Io { path: name(), source };
     let mut bytes = Vec::new();
     // The largest accepted picture takes 160 MB raw; a longer file is cut here and found truncated.
     std::fs::File::open(path).map_err(failed)?.take(256 << 20).read_to_end(&mut bytes).map_err(failed)?;
-    decode(&bytes)
+    decode(&bytes).map_err(|error| PictureError::File { path: name(), source: Box::new(error) })
 }
 
 /// Model output to pixels: premultiplied RGBA in [-1, 1], `[pixels, 4] f32`, to straight RGBA8. NaN counts as -1.

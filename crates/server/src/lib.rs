@@ -54,7 +54,7 @@ pub use experiments::{
     CreativeRequest, ExperimentReport, ExperimentRequest, ExperimentView, ImportView, NextRequest, NextRound,
     PowerPlan, PowerRequest, SharesView, plan_experiment,
 };
-pub use native::{LinkView, NewLink};
+pub use native::{CampaignView, LinkView, NewLink};
 pub use prices::{PriceAnswer, PriceRequest};
 pub use store::{ImportMode, Stage, Verdict, now_ms};
 pub use studio::{Delivered, Exported, RunProgress, Studio};

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use campaign::{Brief, ReviewState, money};
 use serde::Serialize;
-use store::{Campaign, CampaignState, Candidate, CandidateFilter, DEFAULT_PROJECT, RowFilter, Stage, Store, TaskState};
+use store::{
+    Campaign, CampaignState, Candidate, CandidateFilter, DEFAULT_PROJECT, RowFilter, Stage, Store, StoreError,
+    TaskState,
+};
 
 use crate::app::App;
 use crate::brand::{self, DeliveryProgress, DeliveryRequest};
@@ -18,7 +21,7 @@ use crate::campaigns::{self, CampaignPlan, CampaignReport};
 use crate::config::ServeConfig;
 use crate::error::{ApiError, ServeError};
 use crate::models::Models;
-use crate::native::{self, LinkView, NewLink};
+use crate::native::{self, CampaignView, LinkView, NewLink};
 use crate::rate::Rate;
 use crate::security::Guard;
 
@@ -26,8 +29,21 @@ use crate::security::Guard;
 pub(crate) const LOOK: Duration = Duration::from_millis(200);
 /// Who does what is done here, unless somebody is named.
 const LOCAL: &str = "local";
-/// Candidates that are read at once.
+/// Rows of the store that are read at once.
 const PAGE: u32 = 200;
+
+/// All of what the store gives by pages, each from an offset and at most so many.
+pub(crate) fn every<T>(page: impl Fn(u32, u32) -> Result<(Vec<T>, i64), StoreError>) -> Result<Vec<T>, StoreError> {
+    let mut all = Vec::new();
+    loop {
+        let (found, _) = page(all.len() as u32, PAGE)?;
+        let is_last = found.len() < PAGE as usize;
+        all.extend(found);
+        if is_last {
+            return Ok(all);
+        }
+    }
+}
 
 /// An open data folder.
 pub struct Studio {
@@ -90,6 +106,12 @@ impl Studio {
     pub fn create(&self, brief: Brief, csv: Option<&mut dyn Read>) -> Result<(String, String, i64), ServeError> {
         let Campaign { name, id, rows, .. } = campaigns::create(&self.app, brief, DEFAULT_PROJECT, csv)?;
         Ok((name, id, rows))
+    }
+
+    /// All campaigns, the newest first, and how far each is. Blocks.
+    pub fn campaigns(&self) -> Result<Vec<CampaignView>, ServeError> {
+        let campaigns = every(|offset, limit| self.app.store.campaigns(offset, limit))?;
+        Ok(campaigns.into_iter().map(|campaign| CampaignView::of(&self.app, campaign)).collect::<Result<_, _>>()?)
     }
 
     /// Predicts a campaign, by name or id.

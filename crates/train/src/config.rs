@@ -313,7 +313,7 @@ impl TrainConfig {
             return bad("text_tokens", "4 to 128", self.text_tokens.to_string());
         }
         if self.shifts.is_some_and(|shifts| !(1..=engine::MAX_SHIFTS).contains(&shifts)) {
-            return bad("shifts", "1 to 3", self.shifts.unwrap_or_default().to_string());
+            return bad("shifts", &format!("1 to {}", engine::MAX_SHIFTS), self.shifts.unwrap_or_default().to_string());
         }
         if !(0.0..=1.0).contains(&self.mirror) {
             return bad("mirror", "0 to 1", self.mirror.to_string());

@@ -28,6 +28,12 @@ pub enum BakeoffCommand {
         #[command(flatten)]
         studio: StudioArgs,
     },
+    /// List the bake-offs, the newest first, and how many of their pictures are there.
+    List {
+        /// Where bake-offs are kept, and how to run.
+        #[command(flatten)]
+        studio: StudioArgs,
+    },
     /// Draw what is not there yet; what failed is tried again. Ctrl-C stops, and a later run goes on.
     Run {
         /// The bake-off.
@@ -82,6 +88,7 @@ impl BakeoffCommand {
     pub fn studio(&self) -> &StudioArgs {
         match self {
             Self::New { studio, .. }
+            | Self::List { studio }
             | Self::Run { studio, .. }
             | Self::Vote { studio, .. }
             | Self::Report { studio, .. } => studio,

@@ -23,6 +23,7 @@ const MAX_PICTURE: u64 = 50 << 20;
 pub fn run(args: &BakeoffArgs, reporter: &Reporter) -> anyhow::Result<()> {
     match &args.command {
         BakeoffCommand::New { file, plan, studio } => create(file, *plan, studio, reporter),
+        BakeoffCommand::List { studio } => list(studio, reporter),
         BakeoffCommand::Run { name, studio } => draw(name, studio, reporter),
         BakeoffCommand::Vote { name, vote: None, by, folder, studio } => {
             let shown = open_studio(studio)?.next_duel(name, by, Some(folder)).map_err(refused)?;
@@ -126,6 +127,25 @@ fn keep(request: BakeoffRequest, studio: &Studio, reporter: &Reporter) -> anyhow
     ));
     let fields = json!({ "name": made.name, "id": made.id, "contestants": contestants, "prompts": prompts });
     reporter.event("bakeoff", fields);
+    Ok(())
+}
+
+fn list(studio: &StudioArgs, reporter: &Reporter) -> anyhow::Result<()> {
+    let bakeoffs = open_studio(studio)?.bakeoffs().map_err(refused)?;
+    for (bakeoff, progress) in &bakeoffs {
+        let (contestants, prompts) = (bakeoff.contestants.len(), bakeoff.prompts.len());
+        let (done, total, failed) = (progress.done, progress.total, progress.failed);
+        reporter.say(&format!(
+            "{}  {contestants} contestants, {prompts} prompts, {done} of {total} pictures are there, {failed} failed",
+            bakeoff.name
+        ));
+        let fields = json!({ "name": bakeoff.name, "id": bakeoff.id, "contestants": contestants, "prompts": prompts,
+                             "progress": progress });
+        reporter.event("bakeoff", fields);
+    }
+    if bakeoffs.is_empty() {
+        reporter.say("no bake-offs; `calotype bakeoff new FILE` makes one");
+    }
     Ok(())
 }
 

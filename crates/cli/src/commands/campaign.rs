@@ -37,6 +37,7 @@ pub fn run(args: &CampaignArgs, reporter: &Reporter) -> anyhow::Result<()> {
                 None => create(brief, csv, studio, reporter),
             }
         }
+        CampaignCommand::List { studio } => list(studio, reporter),
         CampaignCommand::Plan { name, studio } => plan(name, studio, reporter),
         CampaignCommand::Run { name, finals, studio } => {
             draw(name, if *finals { Stage::Finals } else { Stage::Drafts }, studio, reporter)
@@ -225,6 +226,22 @@ fn create(brief: Brief, csv: Option<&mut dyn Read>, studio: &StudioArgs, reporte
     Ok(())
 }
 
+fn list(studio: &StudioArgs, reporter: &Reporter) -> anyhow::Result<()> {
+    let campaigns = open_studio(studio)?.campaigns().map_err(refused)?;
+    for campaign in &campaigns {
+        let (rows, progress) = (campaign.rows, &campaign.progress);
+        reporter.say(&format!(
+            "{}  {}, {rows} rows, {} drafted, {} picked, {} finals, {} approved",
+            campaign.name, campaign.state, progress.drafted, progress.picked, progress.finals, progress.approved
+        ));
+        reporter.event("campaign", serde_json::to_value(campaign)?);
+    }
+    if campaigns.is_empty() {
+        reporter.say("no campaigns; `calotype campaign new BRIEF` makes one");
+    }
+    Ok(())
+}
+
 fn plan(name: &str, studio: &StudioArgs, reporter: &Reporter) -> anyhow::Result<()> {
     let studio = open_studio(studio)?;
     let plan = runtime()?.block_on(studio.plan(name)).map_err(refused)?;
@@ -295,7 +312,7 @@ fn links(name: &str, revoke: Option<&str>, studio: &StudioArgs, reporter: &Repor
     if links.is_empty() {
         reporter.say("no links");
     }
-    reporter.event("links", serde_json::to_value(&links)?);
+    reporter.event("links", json!({ "links": links }));
     Ok(())
 }
 

@@ -38,6 +38,18 @@ pub fn run(args: &ExperimentArgs, reporter: &Reporter) -> anyhow::Result<()> {
             reporter.event("experiment", serde_json::to_value(&made)?);
             Ok(())
         }
+        ExperimentCommand::List { studio } => {
+            let experiments = open_studio(studio)?.experiments().map_err(refused)?;
+            for experiment in &experiments {
+                let (creatives, days) = (experiment.creatives.len(), experiment.days);
+                reporter.say(&format!("{}  {creatives} creatives, results of {days} days", experiment.name));
+                reporter.event("experiment", serde_json::to_value(experiment)?);
+            }
+            if experiments.is_empty() {
+                reporter.say("no tests; `calotype experiment new NAME` makes one");
+            }
+            Ok(())
+        }
         ExperimentCommand::Export { name, folder, studio } => {
             let exported = open_studio(studio)?.export_experiment(name, folder).map_err(refused)?;
             reporter.say(&format!("{} pictures, {}", exported.pictures, exported.list.display()));

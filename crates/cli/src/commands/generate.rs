@@ -1,5 +1,6 @@
 //! `calotype generate`: pictures from a prompt, each a PNG with its recipe inside.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -34,7 +35,12 @@ pub fn run(args: &GenerateArgs, reporter: &Reporter) -> anyhow::Result<()> {
 
 /// Finds out whether the pictures can be written, before the work begins.
 fn prepare(args: &GenerateArgs) -> anyhow::Result<()> {
-    check_output(&args.output)?;
+    if !is_standard_output(&args.output) {
+        check_output(&args.output)?;
+    } else if args.job.count > 1 || args.job.run.json {
+        let with = if args.job.run.json { "the events of --json" } else { "more than one picture" };
+        return Err(UsageError(format!("output: standard output has no room for {with}")).into());
+    }
     if let Some(folder) = &args.preview {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("preview: cannot make the folder {}", folder.display()))?;
@@ -101,6 +107,10 @@ fn on_event<R: PictureRecipe>(
             }
         }
         Event::Image { index, image } => {
+            if is_standard_output(&args.output) {
+                let mut out = std::io::stdout().lock();
+                return out.write_all(&image.png()?).and_then(|()| out.flush()).context("output: standard output");
+            }
             let path = numbered(&args.output, index, args.job.count);
             formats::atomic::write_bytes_atomic(&path, &image.png()?)?;
             bar.suspend(|| reporter.say(&path.display().to_string()));
@@ -111,6 +121,10 @@ fn on_event<R: PictureRecipe>(
         }
     }
     Ok(())
+}
+
+fn is_standard_output(output: &Path) -> bool {
+    output == Path::new("-")
 }
 
 /// `out.png` for one picture; `out-0.png`, `out-1.png`, ... for several.

@@ -16,7 +16,7 @@ use crate::report::Reporter;
 /// Runs the command.
 pub fn run(args: &ModelsArgs, reporter: &Reporter) -> anyhow::Result<()> {
     match &args.command {
-        None => list(reporter),
+        None | Some(ModelsCommand::List) => list(reporter),
         Some(ModelsCommand::Inspect { path }) if is_own(path) => inspect_own(path, reporter),
         Some(ModelsCommand::Inspect { path }) => inspect::run(path, reporter),
         Some(ModelsCommand::Blend { first, second, share, output }) => blend(first, second, *share, output, reporter),

@@ -8,7 +8,7 @@ use store::{Bakeoff, DEFAULT_PROJECT, EntryState, Verdict};
 use super::{BakeoffPlan, BakeoffReport, BakeoffRequest, DuelsView};
 use crate::error::{ApiError, ServeError};
 use crate::picture::{self, Format, Wanted};
-use crate::studio::{LOOK, Studio};
+use crate::studio::{LOOK, Studio, every};
 use crate::{bakeoffs, campaigns};
 
 /// How far the drawing of a bake-off is.
@@ -53,6 +53,17 @@ impl Studio {
             request.campaign = Some(self.app.store.find_campaign(name)?.id);
         }
         Ok(bakeoffs::create(&self.app, request)?)
+    }
+
+    /// All bake-offs, the newest first, and how far each is drawn. Blocks.
+    pub fn bakeoffs(&self) -> Result<Vec<(Bakeoff, BakeoffProgress)>, ServeError> {
+        let store = &self.app.store;
+        let bakeoffs = every(|offset, limit| store.bakeoffs(None, offset, limit))?;
+        let with_progress = |bakeoff: Bakeoff| {
+            let progress = progress(&store.entries(&bakeoff.id)?);
+            Ok((bakeoff, progress))
+        };
+        bakeoffs.into_iter().map(with_progress).collect()
     }
 
     /// Predicts a bake-off. Keeps and draws nothing.

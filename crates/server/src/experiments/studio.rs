@@ -12,7 +12,7 @@ use super::{
     SharesView,
 };
 use crate::error::ServeError;
-use crate::studio::Studio;
+use crate::studio::{Studio, every};
 
 impl Studio {
     /// Keeps an experiment. Its campaign may be given by name; creatives are `ROW:NUMBER` of picks or ids of pictures. Blocks.
@@ -42,6 +42,12 @@ impl Studio {
         }
         let experiment = super::create(&self.app, &request)?;
         Ok(ExperimentView::of(&self.app, experiment)?)
+    }
+
+    /// All experiments, the newest first. Blocks.
+    pub fn experiments(&self) -> Result<Vec<ExperimentView>, ServeError> {
+        let experiments = every(|offset, limit| self.app.store.experiments(None, offset, limit))?;
+        Ok(experiments.into_iter().map(|one| ExperimentView::of(&self.app, one)).collect::<Result<_, _>>()?)
     }
 
     /// Writes the creatives of an experiment, by name or id, into a folder, with a list of them. Blocks.

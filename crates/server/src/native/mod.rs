@@ -29,7 +29,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use campaigns::{LinkView, NewLink, person_name, prose, share, words};
+pub use campaigns::{CampaignView, LinkView, NewLink, person_name, prose, share, words};
 pub use download::csv_cell;
 pub use jobs::JobRequest;
 pub use planning::plan;

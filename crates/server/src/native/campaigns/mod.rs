@@ -66,34 +66,34 @@ pub fn described() -> OpenApiRouter<Arc<App>> {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CampaignView {
     /// Id; the `batch` of its jobs.
-    id: String,
+    pub id: String,
     /// Name.
-    name: String,
+    pub name: String,
     /// Id of the project.
-    project: String,
+    pub project: String,
     /// The brief.
     #[schema(value_type = Object)]
-    brief: Value,
+    pub brief: Value,
     /// `ready`, `running`, `paused`, `stopped` or `cancelled`.
-    state: String,
+    pub state: String,
     /// Why it stopped.
-    reason: Option<String>,
+    pub reason: Option<String>,
     /// When it was made.
-    created_ms: i64,
+    pub created_ms: i64,
     /// Assets.
-    rows: i64,
+    pub rows: i64,
     /// Jobs that ended.
-    jobs: i64,
+    pub jobs: i64,
     /// Pictures they made.
-    pictures: i64,
+    pub pictures: i64,
     /// Seconds that were predicted for them.
-    planned_seconds: f64,
+    pub planned_seconds: f64,
     /// Seconds they took.
-    seconds: f64,
+    pub seconds: f64,
     /// What they cost, a decimal.
-    spent: String,
+    pub spent: String,
     /// How far it is.
-    progress: ProgressView,
+    pub progress: ProgressView,
 }
 
 /// How far a campaign is.
@@ -101,24 +101,24 @@ pub struct CampaignView {
 #[schema(as = CampaignProgress)]
 pub struct ProgressView {
     /// Rows whose drafts are there.
-    drafted: i64,
+    pub drafted: i64,
     /// Tasks that failed.
-    failed: i64,
+    pub failed: i64,
     /// Drafts that can be picked.
-    candidates: i64,
+    pub candidates: i64,
     /// How many are picked.
-    picked: i64,
+    pub picked: i64,
     /// How many of these have their final.
-    finals: i64,
+    pub finals: i64,
     /// How many of these are approved.
-    approved: i64,
+    pub approved: i64,
     /// Asset that stands for the campaign.
-    cover: Option<String>,
+    pub cover: Option<String>,
 }
 
 impl CampaignView {
     /// A campaign with how far it is. Blocks.
-    fn of(app: &App, campaign: Campaign) -> Result<Self, ApiError> {
+    pub(crate) fn of(app: &App, campaign: Campaign) -> Result<Self, ApiError> {
         let CampaignProgress { drafted, failed, candidates, picked, finals, approved, cover } =
             app.store.campaign_progress(&campaign.id)?;
         Ok(Self {
