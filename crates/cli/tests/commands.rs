@@ -384,7 +384,11 @@ fn an_evaluation_says_how_far_it_is_and_writes_its_report() {
         formats::picture::write(&data.join(format!("{colour}.png")), 32, 32, &pixels, &[]).unwrap();
         std::fs::write(data.join(format!("{colour}.txt")), format!("a {colour} square")).unwrap();
     }
-    std::fs::write(room.path("config.toml"), "data = \"data\"\noutput = \"run\"\nresolution = 32\n").unwrap();
+    std::fs::write(
+        room.path("config.toml"),
+        "name = \"tiny\"\ndata = \"data\"\noutput = \"run\"\nresolution = 32\npictures = 1\n",
+    )
+    .unwrap();
     let cpu = kernels::Cpu::new(simd::Isa::detected(), 2);
     let judge = data.join("judge.safetensors");
     assert!(train::evaluate::judge::train(&cpu, &data, &judge, 256, &|| false, &mut |_, _| {}).unwrap());
