@@ -128,7 +128,8 @@ pub fn full(
     let mut groups = questions(folder, judge.side(), suite.questions)?;
     groups.retain(|(name, _)| suite.groups.is_empty() || suite.groups.contains(name));
     let all: usize = groups.iter().map(|(_, questions)| questions.len()).sum();
-    let work = (all * suite.steps.len() + SEEDED * SEEDS as usize) as f64;
+    let seeded_questions = groups.first().map_or(0, |(_, questions)| questions.len().min(SEEDED));
+    let work = (all * suite.steps.len() + seeded_questions * SEEDS as usize) as f64;
     let mut done = 0.0;
     let mut draw = |engine: &mut Engine, side: usize, request: &Request| -> Result<(Vec<Drawn>, f64), TrainError> {
         let begin = Instant::now();
@@ -197,7 +198,7 @@ pub fn full(
         });
     }
     let mut seeded = Vec::new();
-    for question in groups.first().map_or(&[][..], |(_, questions)| &questions[..questions.len().min(SEEDED)]) {
+    for question in groups.first().map_or(&[][..], |(_, questions)| &questions[..seeded_questions]) {
         let request = Request {
             prompt: question.caption.clone(),
             count: SEEDS,
