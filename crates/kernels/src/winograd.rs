@@ -15,7 +15,7 @@ use simd::{Kernel, Simd, vecmath};
 use crate::Cpu;
 use crate::conv::ConvShape;
 use crate::gemm::driver::Variant;
-use crate::gemm::micro::{Block, TILE_COLUMNS, TileRow};
+use crate::gemm::micro::{Block, Sums, TILE_COLUMNS};
 use crate::gemm::pack::{Fetch, Line, Operand, WIDTH};
 use crate::gemm::patches::Patches;
 use crate::gemm::{Activation, Epilogue, PackedMatrix};
@@ -298,7 +298,7 @@ impl Task<'_> {
                         ahead: Fetch::nothing(b),
                     };
                     let out = self.sums.as_mut_ptr().add(position * sums + row * TILE_COLUMNS);
-                    variant.micro.run(rows, panels, &block, out.cast::<TileRow>());
+                    variant.micro.run(rows, panels, &block, Sums::tile(out.cast()));
                 }
             }
         }

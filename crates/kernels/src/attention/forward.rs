@@ -14,7 +14,7 @@ use super::{AttentionShape, Columns, Segment, gather, key_count};
 use crate::Cpu;
 use crate::gemm::Precision;
 use crate::gemm::driver::Variant;
-use crate::gemm::micro::{Block, TILE_COLUMNS, TILE_ROWS, Tile, TileRow};
+use crate::gemm::micro::{Block, Sums, TILE_COLUMNS, TILE_ROWS, Tile};
 use crate::gemm::pack::{Fetch, Line, Operand, WIDTH};
 use crate::rows::{Parts, with_scratch};
 
@@ -244,7 +244,7 @@ impl Queries<'_> {
             product.tiles(|place, block| {
                 let out = &raw mut scores[place.row * QUERIES + place.panel * WIDTH..];
                 // SAFETY: `scores` holds the rows of a whole block of keys, of 48 columns each.
-                unsafe { variant.micro.run(place.rows, place.panels, &block, out.cast::<TileRow>()) };
+                unsafe { variant.micro.run(place.rows, place.panels, &block, Sums::tile(out.cast())) };
             });
             let scores = &mut scores[..count * QUERIES];
             if shape.causal {
@@ -277,7 +277,7 @@ impl Queries<'_> {
             };
             product.tiles(|place, block| {
                 // SAFETY: a tile holds the rows and columns of any micro-kernel.
-                unsafe { variant.micro.run(place.rows, place.panels, &block, tile.0.as_mut_ptr()) };
+                unsafe { variant.micro.run(place.rows, place.panels, &block, Sums::tile(tile.0.as_mut_ptr())) };
                 let o = &mut o[place.row * QUERIES..(place.row + place.rows) * QUERIES];
                 isa.dispatch(Accumulate { tile: &tile, place, rescale, o });
             });

@@ -10,7 +10,7 @@ use std::cell::Cell;
 use simd::{Isa, Kernel, Simd, vecmath};
 
 use crate::Cpu;
-use crate::gemm::micro::{Block, Micro, TILE_COLUMNS, TILE_ROWS, Tile};
+use crate::gemm::micro::{Block, Micro, Sums, TILE_COLUMNS, TILE_ROWS, Tile};
 use crate::gemm::pack::{Format, Line, Operand, Packer, WIDTH, Window};
 use crate::gemm::{Activation, Epilogue, Precision};
 use crate::pool::SendPtr;
@@ -27,8 +27,10 @@ const UNPACKED_ROWS: usize = 192;
 const PACKING_COST: usize = 32;
 /// Columns of tasks come in this many panels, which micro-kernels of two and of three divide.
 const PANEL_UNIT: usize = 6;
-/// Wanted tasks: enough to balance, few enough to keep packing small.
-const WANTED_TASKS: usize = 32;
+/// Rows of the left operand at distances of a multiple of so many bytes are packed.
+const MAX_OWN_ALIGNMENT: usize = 2048;
+/// Wanted tasks of each thread: enough to balance, few enough to keep packing small, which every column of tasks does again.
+const TASKS_OF_A_THREAD: usize = 4;
 
 /// The code and word format for an instruction set and precision.
 #[derive(Clone, Copy, Debug)]
@@ -181,9 +183,9 @@ pub(super) fn product(
     out: &mut [f32],
 ) {
     let chunks = Chunks::new(variant, a.k, MAX_CHUNK_STEPS, Target::Replace);
-    let grid = Grid::new(variant, a.outer, n);
-    let work = Work { variant, chunks, upper: false, n, epilogue, out: SendPtr(out.as_mut_ptr()) };
     let threads = cpu.pool.threads();
+    let grid = Grid::new(variant, a.outer, n, threads);
+    let work = Work { variant, chunks, upper: false, n, epilogue, out: SendPtr(out.as_mut_ptr()) };
     cpu.pool.run(grid.tasks(), |task| variant.isa.dispatch(RowsTask { work: &work, a, b, grid, threads, task }));
 }
 
@@ -345,7 +347,7 @@ impl Kernel for PieceTask<'_> {
                 let (next_rows, next) = if j + 1 < blocks { (block(j + 1), chunk.k) } else { (block(0), next) };
                 let next_a = a.window((next_rows.0, next_rows.0 + next_rows.1), next);
                 let packed = Packed {
-                    a: a_packed,
+                    a: Rows::packed(a_packed, stride),
                     b: b_packed,
                     panel_lines,
                     first_line: 0,
@@ -383,12 +385,12 @@ struct Grid {
 }
 
 impl Grid {
-    fn new(variant: Variant, m: usize, n: usize) -> Self {
+    fn new(variant: Variant, m: usize, n: usize, threads: usize) -> Self {
         let block_rows = variant.micro.block_rows();
         let panels = n.div_ceil(WIDTH);
         let units = panels.div_ceil(PANEL_UNIT).max(1);
         let row_blocks = m.div_ceil(block_rows).max(1);
-        let column_blocks = WANTED_TASKS.div_ceil(row_blocks).clamp(1, units);
+        let column_blocks = (TASKS_OF_A_THREAD * threads).div_ceil(row_blocks).clamp(1, units);
         let block_panels = units.div_ceil(column_blocks) * PANEL_UNIT;
         Self { rows: m, panels, block_rows, block_panels }
     }
@@ -428,10 +430,37 @@ struct Work<'a> {
     out: SendPtr<f32>,
 }
 
+/// Rows of the left operand: packed ones, or the operand's own.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    words: &'a [u32],
+    /// Words from one row to the next.
+    stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn packed(lines: &'a [Line], stride: usize) -> Self {
+        // SAFETY: a line is sixteen words.
+        let words = unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * WIDTH) };
+        Self { words, stride }
+    }
+
+    /// Rows from `row` on, from `k` on, where they can be read as they are: as f32 whose rows do not fall into the same few sets
+    /// of the L1 cache.
+    fn own(variant: Variant, a: &Operand<'a>, row: usize, k: usize) -> Option<Self> {
+        let is_spread = !(a.stride * size_of::<f32>()).is_multiple_of(MAX_OWN_ALIGNMENT);
+        (variant.format == Format::F32 && !a.k_major && a.patches.is_none() && is_spread).then(|| {
+            let values = &a.data[row * a.stride + k..];
+            // SAFETY: every f32 is a word.
+            let words = unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) };
+            Self { words, stride: a.stride }
+        })
+    }
+}
+
 /// Packed operands of some tiles.
 struct Packed<'a> {
-    /// Rows of [`Chunks::row_words`].
-    a: &'a [Line],
+    a: Rows<'a>,
     /// Panels of `panel_lines`.
     b: &'a [Line],
     panel_lines: usize,
@@ -472,10 +501,13 @@ impl Kernel for RowsTask<'_> {
         let mut scratch = take_scratch(&PACKED, block_lines);
         for i in 0..chunks.count {
             let chunk = chunks.get(i);
-            let lines = &mut scratch[..block_lines];
-            pack_left(work.variant, a, rows, chunk, lines, chunks.row_words());
+            let a_rows = Rows::own(work.variant, a, rows.0, chunk.k.0).unwrap_or_else(|| {
+                let lines = &mut scratch[..block_lines];
+                pack_left(work.variant, a, rows, chunk, lines, chunks.row_words());
+                Rows::packed(lines, chunks.row_words())
+            });
             let packed = Packed {
-                a: lines,
+                a: a_rows,
                 b: &b[panels.0 * panel_lines..panels.1 * panel_lines],
                 panel_lines,
                 first_line: chunk.first_line,
@@ -499,10 +531,10 @@ impl Work<'_> {
         chunk: Chunk,
     ) {
         let (tile_rows, tile_panels) = self.variant.micro.shape();
-        let stride = self.chunks.row_words();
-        let words = packed.a.as_ptr().cast::<u32>();
-        let &Packed { panel_lines, first_line, ahead, .. } = packed;
-        assert!(rows.next_multiple_of(TILE_ROWS) * stride <= packed.a.len() * WIDTH && chunk.steps <= stride);
+        let &Packed { a: Rows { words, stride }, panel_lines, first_line, ahead, .. } = packed;
+        // AMX reads whole tiles; the others only what is there.
+        let read = if tile_rows == TILE_ROWS { rows.next_multiple_of(TILE_ROWS) } else { rows };
+        assert!(rows > 0 && (read - 1) * stride + chunk.steps <= words.len() && chunk.steps <= stride);
         assert!(first_line + chunk.steps <= panel_lines);
         assert!((end_panel - first_panel) * panel_lines <= packed.b.len());
         let mut tile = Tile([[0.0; TILE_COLUMNS]; TILE_ROWS]);
@@ -511,8 +543,14 @@ impl Work<'_> {
         let [first, second] = ahead.map(|window| window.rows * window.width);
         let first_tiles = (tiles * first).checked_div(first + second).unwrap_or(0);
         let mut tile_index = 0;
-        for panel in (first_panel..end_panel).step_by(tile_panels) {
-            let end_panel = (panel + tile_panels).min(end_panel);
+        let added = self.only_added(chunk);
+        let mut next_panel = first_panel;
+        while next_panel < end_panel {
+            let panel = next_panel;
+            // Two equal tiles do more at a time than a full one and a narrow one.
+            let left = end_panel - panel;
+            next_panel += if left == tile_panels + 1 { left.div_ceil(2) } else { left.min(tile_panels) };
+            let end_panel = next_panel;
             for row in (0..rows).step_by(tile_rows) {
                 let count = tile_rows.min(rows - row);
                 let panel = if self.upper { panel.max((first_row + row) / WIDTH) } else { panel };
@@ -527,21 +565,43 @@ impl Work<'_> {
                 };
                 tile_index += 1;
                 self.prefetch_output(first_row + row, count, panel * WIDTH, panels * WIDTH);
-                // SAFETY: the assertions: `packed` holds the rows rounded up to 32, `b` the chunk of every panel; the
-                // tiles are configured for AMX, whose chunks have a multiple of 16 steps.
+                // SAFETY: the assertions: `packed` holds the rows, for AMX rounded up to 32, `b` the chunk of every panel; the
+                // tiles are configured for AMX, whose chunks have a multiple of 16 steps. The output has m·n values (checked by
+                // the callers in `gemm`); rows and columns are inside, and no other task has this tile.
                 unsafe {
                     let block = Block {
-                        a: words.add(row * stride),
+                        a: words.as_ptr().add(row * stride),
                         a_stride: stride,
                         b: packed.b.as_ptr().add((panel - first_panel) * panel_lines + first_line),
                         panel_lines,
                         steps: chunk.steps,
                         ahead: ahead.fetch(chunk.steps),
                     };
-                    self.variant.micro.run(count, panels, &block, tile.0.as_mut_ptr());
+                    if let Some(added) = added.filter(|_| end_panel * WIDTH <= self.n) {
+                        let start = (first_row + row) * self.n + panel * WIDTH;
+                        let added = if added.is_null() { added } else { added.add(start) };
+                        let out = Sums::output(self.out.get().add(start), self.n, added);
+                        self.variant.micro.run(count, panels, &block, out);
+                        continue;
+                    }
+                    self.variant.micro.run(count, panels, &block, Sums::tile(tile.0.as_mut_ptr()));
                 }
                 self.finish(s, &mut tile, (first_row + row, count), panel * WIDTH, panels * WIDTH, chunk);
             }
+        }
+    }
+
+    /// What is added to the sums of a chunk, `[m, n] f32` or null, where nothing else is done with them and micro-kernels can do it.
+    fn only_added(&self, chunk: Chunk) -> Option<*const f32> {
+        let &Epilogue { bias, activation, residual } = self.epilogue;
+        if !self.variant.micro.writes_output() || chunk.last && (bias.is_some() || activation != Activation::None) {
+            return None;
+        }
+        match (chunk.add, residual.filter(|_| chunk.last)) {
+            (false, None) => Some(std::ptr::null()),
+            (false, Some(residual)) => Some(residual.as_ptr()),
+            (true, None) => Some(self.out.get()),
+            (true, Some(_)) => None,
         }
     }
 

@@ -20,6 +20,29 @@ pub(crate) type TileRow = [f32; TILE_COLUMNS];
 #[repr(C, align(64))]
 pub(crate) struct Tile(pub(crate) [TileRow; TILE_ROWS]);
 
+/// Where a micro-kernel leaves its sums: in rows of a tile, or of the output itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Sums {
+    at: *mut f32,
+    /// Values from one row to the next.
+    stride: usize,
+    /// What is added to each, in rows of the same stride; null: nothing.
+    add: *const f32,
+}
+
+impl Sums {
+    /// Into rows of a tile.
+    pub(crate) fn tile(rows: *mut TileRow) -> Self {
+        Self { at: rows.cast(), stride: TILE_COLUMNS, add: std::ptr::null() }
+    }
+
+    /// Into the output's own rows of `stride` values, with what is at `add` (which may be the output itself) added unless it is
+    /// null; only where [`Micro::writes_output`].
+    pub(super) fn output(at: *mut f32, stride: usize, add: *const f32) -> Self {
+        Self { at, stride, add }
+    }
+}
+
 /// What a micro-kernel reads.
 #[derive(Clone, Copy)]
 pub(crate) struct Block {
@@ -113,6 +136,15 @@ impl Micro {
         }
     }
 
+    /// Whether sums may go to the output itself, with something added.
+    pub(super) fn writes_output(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => false,
+            _ => true,
+        }
+    }
+
     /// The number of steps must be a multiple of this.
     pub(super) fn step_multiple(self) -> usize {
         match self {
@@ -126,30 +158,33 @@ impl Micro {
     ///
     /// # Safety
     /// `block` must be readable for `steps` words of `rows` rows (AMX: rounded up to 16) and `steps` lines of each panel, the
-    /// columns of the panels in as many rows at `tile` be writable, the machine have the instructions, and for AMX the thread
-    /// hold a `TileConfiguration` and `steps` be a multiple of 16.
-    pub(crate) unsafe fn run(self, rows: usize, panels: usize, block: &Block, tile: *mut TileRow) {
+    /// columns of the panels in as many rows of `out` be writable, those that it adds be readable, the machine have the
+    /// instructions, and for AMX the thread hold a `TileConfiguration`, `steps` be a multiple of 16 and `out` be a tile.
+    pub(crate) unsafe fn run(self, rows: usize, panels: usize, block: &Block, out: Sums) {
         debug_assert!((1..=self.shape().0).contains(&rows) && (1..=self.shape().1).contains(&panels));
         // SAFETY: the caller's.
         unsafe {
             match self {
-                Self::Scalar => scalar(rows, block, tile),
+                Self::Scalar => scalar(rows, block, out),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => x86::avx2(rows, block, tile),
+                Self::Avx2 => x86::avx2(rows, block, out),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => x86::avx512(rows, panels, block, tile),
+                Self::Avx512 => x86::avx512(rows, panels, block, out),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512Bf16 => x86::avx512_bf16(rows, panels, block, tile),
+                Self::Avx512Bf16 => x86::avx512_bf16(rows, panels, block, out),
                 #[cfg(target_arch = "x86_64")]
-                Self::Amx => super::amx::tile_product(rows, panels, block, tile),
+                Self::Amx => {
+                    debug_assert!(out.stride == TILE_COLUMNS && out.add.is_null());
+                    super::amx::tile_product(rows, panels, block, out.at.cast());
+                }
             }
         }
     }
 }
 
 /// Up to four rows and one panel in plain code.
-unsafe fn scalar(rows: usize, block: &Block, tile: *mut TileRow) {
-    unsafe fn fixed<const R: usize>(block: &Block, tile: *mut TileRow) {
+unsafe fn scalar(rows: usize, block: &Block, out: Sums) {
+    unsafe fn fixed<const R: usize>(block: &Block, out: Sums) {
         let mut sums = [[0.0f32; WIDTH]; R];
         for step in 0..block.steps {
             // SAFETY: the caller's: `steps` lines are readable.
@@ -163,17 +198,24 @@ unsafe fn scalar(rows: usize, block: &Block, tile: *mut TileRow) {
             }
         }
         for (i, sums) in sums.iter().enumerate() {
-            // SAFETY: the caller's: R rows are writable.
-            unsafe { tile.add(i).cast::<[f32; WIDTH]>().write(*sums) };
+            // SAFETY: the caller's: R rows are writable, and those that are added readable.
+            unsafe {
+                let added = match out.add.is_null() {
+                    true => [-0.0; WIDTH],
+                    false => out.add.add(i * out.stride).cast::<[f32; WIDTH]>().read(),
+                };
+                let row = std::array::from_fn(|j| sums[j] + added[j]);
+                out.at.add(i * out.stride).cast::<[f32; WIDTH]>().write(row);
+            }
         }
     }
     // SAFETY: the caller's.
     unsafe {
         match rows {
-            1 => fixed::<1>(block, tile),
-            2 => fixed::<2>(block, tile),
-            3 => fixed::<3>(block, tile),
-            _ => fixed::<4>(block, tile),
+            1 => fixed::<1>(block, out),
+            2 => fixed::<2>(block, out),
+            3 => fixed::<3>(block, out),
+            _ => fixed::<4>(block, out),
         }
     }
 }
@@ -184,11 +226,11 @@ mod x86 {
 
     use std::arch::x86_64::*;
 
-    use super::{Block, TileRow, WIDTH};
+    use super::{Block, Sums, WIDTH};
 
     /// R rows and one panel of two vectors.
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2_fixed<const R: usize>(block: &Block, tile: *mut TileRow) {
+    unsafe fn avx2_fixed<const R: usize>(block: &Block, out: Sums) {
         let mut sums = [[_mm256_setzero_ps(); 2]; R];
         for step in 0..block.steps {
             // SAFETY: the caller's: `steps` lines of 16 f32 and `steps` words of R rows are readable.
@@ -203,26 +245,31 @@ mod x86 {
             }
         }
         for (i, sums) in sums.iter().enumerate() {
-            // SAFETY: the caller's: 16 columns of R rows are writable.
-            unsafe {
-                let row = tile.add(i).cast::<f32>();
-                _mm256_storeu_ps(row, sums[0]);
-                _mm256_storeu_ps(row.add(8), sums[1]);
+            for (j, sum) in sums.iter().enumerate() {
+                let at = i * out.stride + 8 * j;
+                // SAFETY: the caller's: 16 columns of R rows are writable, and those that are added readable.
+                unsafe {
+                    let sum = match out.add.is_null() {
+                        true => *sum,
+                        false => _mm256_add_ps(*sum, _mm256_loadu_ps(out.add.add(at))),
+                    };
+                    _mm256_storeu_ps(out.at.add(at), sum);
+                }
             }
         }
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2(rows: usize, block: &Block, tile: *mut TileRow) {
+    pub(super) unsafe fn avx2(rows: usize, block: &Block, out: Sums) {
         // SAFETY: the caller's.
         unsafe {
             match rows {
-                1 => avx2_fixed::<1>(block, tile),
-                2 => avx2_fixed::<2>(block, tile),
-                3 => avx2_fixed::<3>(block, tile),
-                4 => avx2_fixed::<4>(block, tile),
-                5 => avx2_fixed::<5>(block, tile),
-                _ => avx2_fixed::<6>(block, tile),
+                1 => avx2_fixed::<1>(block, out),
+                2 => avx2_fixed::<2>(block, out),
+                3 => avx2_fixed::<3>(block, out),
+                4 => avx2_fixed::<4>(block, out),
+                5 => avx2_fixed::<5>(block, out),
+                _ => avx2_fixed::<6>(block, out),
             }
         }
     }
@@ -231,7 +278,7 @@ mod x86 {
     macro_rules! avx512_kernels {
         ($features:literal, $name:ident, $fixed:ident, |$sum:ident, $a:ident, $b:ident| $product:expr) => {
             #[target_feature(enable = $features)]
-            unsafe fn $fixed<const R: usize, const P: usize>(block: &Block, tile: *mut TileRow) {
+            unsafe fn $fixed<const R: usize, const P: usize>(block: &Block, out: Sums) {
                 let mut sums = [[_mm512_setzero_ps(); P]; R];
                 for step in 0..block.steps {
                     // SAFETY: the caller's: `steps` lines of P panels and `steps` words of R rows are readable. A prefetch is a
@@ -255,25 +302,33 @@ mod x86 {
                 }
                 for (i, sums) in sums.iter().enumerate() {
                     for (j, sum) in sums.iter().enumerate() {
-                        // SAFETY: the caller's: 16 columns of P panels in R rows are writable.
-                        unsafe { _mm512_storeu_ps(tile.add(i).cast::<f32>().add(j * WIDTH), *sum) };
+                        let at = i * out.stride + j * WIDTH;
+                        // SAFETY: the caller's: 16 columns of P panels in R rows are writable, and those that are added
+                        // readable.
+                        unsafe {
+                            let sum = match out.add.is_null() {
+                                true => *sum,
+                                false => _mm512_add_ps(*sum, _mm512_loadu_ps(out.add.add(at))),
+                            };
+                            _mm512_storeu_ps(out.at.add(at), sum);
+                        }
                     }
                 }
             }
 
             #[target_feature(enable = $features)]
-            unsafe fn $name<const P: usize>(rows: usize, block: &Block, tile: *mut TileRow) {
+            unsafe fn $name<const P: usize>(rows: usize, block: &Block, out: Sums) {
                 // SAFETY: the caller's.
                 unsafe {
                     match rows {
-                        1 => $fixed::<1, P>(block, tile),
-                        2 => $fixed::<2, P>(block, tile),
-                        3 => $fixed::<3, P>(block, tile),
-                        4 => $fixed::<4, P>(block, tile),
-                        5 => $fixed::<5, P>(block, tile),
-                        6 => $fixed::<6, P>(block, tile),
-                        7 => $fixed::<7, P>(block, tile),
-                        _ => $fixed::<8, P>(block, tile),
+                        1 => $fixed::<1, P>(block, out),
+                        2 => $fixed::<2, P>(block, out),
+                        3 => $fixed::<3, P>(block, out),
+                        4 => $fixed::<4, P>(block, out),
+                        5 => $fixed::<5, P>(block, out),
+                        6 => $fixed::<6, P>(block, out),
+                        7 => $fixed::<7, P>(block, out),
+                        _ => $fixed::<8, P>(block, out),
                     }
                 }
             }
@@ -291,25 +346,25 @@ mod x86 {
     });
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    pub(super) unsafe fn avx512(rows: usize, panels: usize, block: &Block, tile: *mut TileRow) {
+    pub(super) unsafe fn avx512(rows: usize, panels: usize, block: &Block, out: Sums) {
         // SAFETY: the caller's.
         unsafe {
             match panels {
-                1 => f32_rows::<1>(rows, block, tile),
-                2 => f32_rows::<2>(rows, block, tile),
-                _ => f32_rows::<3>(rows, block, tile),
+                1 => f32_rows::<1>(rows, block, out),
+                2 => f32_rows::<2>(rows, block, out),
+                _ => f32_rows::<3>(rows, block, out),
             }
         }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-    pub(super) unsafe fn avx512_bf16(rows: usize, panels: usize, block: &Block, tile: *mut TileRow) {
+    pub(super) unsafe fn avx512_bf16(rows: usize, panels: usize, block: &Block, out: Sums) {
         // SAFETY: the caller's.
         unsafe {
             match panels {
-                1 => bf16_rows::<1>(rows, block, tile),
-                2 => bf16_rows::<2>(rows, block, tile),
-                _ => bf16_rows::<3>(rows, block, tile),
+                1 => bf16_rows::<1>(rows, block, out),
+                2 => bf16_rows::<2>(rows, block, out),
+                _ => bf16_rows::<3>(rows, block, out),
             }
         }
     }

@@ -7,7 +7,7 @@ use simd::{Isa, Kernel, Simd};
 
 use crate::gemm::Precision;
 use crate::gemm::driver::Variant;
-use crate::gemm::micro::{Block, Micro, TILE_COLUMNS, TILE_ROWS, Tile};
+use crate::gemm::micro::{Block, Micro, Sums, TILE_COLUMNS, TILE_ROWS, Tile};
 use crate::gemm::pack::{Fetch, Line, WIDTH};
 
 /// FLOP/s of one thread (a multiply-add is two), the best of several short measurements. In f32: independent
@@ -79,7 +79,7 @@ fn micro_kernel(variant: Variant) -> f64 {
         };
         // SAFETY: `a` holds 32 rows of the stride, `b` the panels; the variant was checked; the tiles are configured and
         // STEPS is a multiple of 16.
-        unsafe { variant.micro.run(rows, panels, &block, tile.0.as_mut_ptr()) };
+        unsafe { variant.micro.run(rows, panels, &block, Sums::tile(tile.0.as_mut_ptr())) };
     }
     black_box(&tile);
     (2 * rows * panels * WIDTH * STEPS * 2 * ROUNDS) as f64
