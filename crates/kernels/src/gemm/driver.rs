@@ -1,6 +1,7 @@
 //! The driver of all products. With a right operand packed before, blocks of the output are tasks; each packs its rows of the
-//! left operand and runs micro-kernels against the panels of the right one. With both operands unpacked, each thread has one
-//! piece of the output and packs what that needs of both.
+//! left operand, or reads them where they are, and runs micro-kernels against the panels of the right one. With both operands
+//! unpacked, each thread has one piece of the output and packs what that needs of both. Sums that nothing follows go straight to
+//! the output.
 //!
 //! Long sums are cut into chunks whose length depends on k alone; later chunks add to the output. While micro-kernels run,
 //! what will be packed next is fetched from memory.

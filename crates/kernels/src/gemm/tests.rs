@@ -21,7 +21,7 @@ fn bound(k: usize) -> f32 {
     1e-6 * (k as f32).sqrt().max(1.0) * 4.0
 }
 
-const SHAPES: [(usize, usize, usize); 12] = [
+const SHAPES: [(usize, usize, usize); 15] = [
     (1, 1, 1),
     (1, 48, 7),
     (3, 17, 33),
@@ -34,6 +34,10 @@ const SHAPES: [(usize, usize, usize); 12] = [
     (130, 33, 257),
     (5, 19, 2500),
     (67, 16, 2305),
+    // Rows that are packed because their distance is a multiple of the caches', whole panels, and several chunks of them.
+    (70, 80, 512),
+    (13, 64, 1024),
+    (9, 64, 2400),
 ];
 
 /// Without this, the fall-back to AVX512-BF16 would hide broken tiles from the tests below.
@@ -64,6 +68,7 @@ fn matmul_matches_its_definition() {
                 Epilogue { bias: Some(&bias), activation: Activation::Silu, residual: Some(&residual) },
                 Epilogue { bias: None, activation: Activation::Gelu, residual: Some(&residual) },
                 Epilogue { bias: None, activation: Activation::Tanh, residual: None },
+                Epilogue { residual: Some(&residual), ..Default::default() },
             ] {
                 let mut want = vec![0.0; m * n];
                 reference::product(
