@@ -24,7 +24,7 @@ const CURVES: [(u32, &[u32]); 5] =
 /// Steps of a measured job.
 const STEPS: u32 = 8;
 /// Higher whenever something else is measured than before, so that what was kept is measured again.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Speed at one number of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
