@@ -502,11 +502,14 @@ impl Kernel for RowsTask<'_> {
         let mut scratch = take_scratch(&PACKED, block_lines);
         for i in 0..chunks.count {
             let chunk = chunks.get(i);
-            let a_rows = Rows::own(work.variant, a, rows.0, chunk.k.0).unwrap_or_else(|| {
-                let lines = &mut scratch[..block_lines];
-                pack_left(work.variant, a, rows, chunk, lines, chunks.row_words());
-                Rows::packed(lines, chunks.row_words())
-            });
+            let a_rows = match Rows::own(work.variant, a, rows.0, chunk.k.0) {
+                Some(own) => own,
+                None => {
+                    let lines = &mut scratch[..block_lines];
+                    pack_left(work.variant, a, rows, chunk, lines, chunks.row_words());
+                    Rows::packed(lines, chunks.row_words())
+                }
+            };
             let packed = Packed {
                 a: a_rows,
                 b: &b[panels.0 * panel_lines..panels.1 * panel_lines],
