@@ -71,9 +71,9 @@ fn from_picks_to_the_next_round() {
     let next = run(folder, &["experiment", "next", "Hero"]);
     assert!(next.status.code() == Some(2) && said(&next).contains("there is no winner"), "{}", said(&next));
     assert!(import("good.csv", &["--assigned", "own", "--dry-run"]).status.success());
-    assert_eq!(said(&run(folder, &["experiment", "list"])), "Hero  2 creatives, results of 0 days\n");
+    assert_eq!(said(&run(folder, &["experiment", "list"])), "Hero  2 creatives, days with results: 0\n");
     assert!(import("good.csv", &["--assigned", "own"]).status.success());
-    assert_eq!(said(&run(folder, &["experiment", "list"])), "Hero  2 creatives, results of 1 days\n");
+    assert_eq!(said(&run(folder, &["experiment", "list"])), "Hero  2 creatives, days with results: 1\n");
     assert_eq!(last(folder, &["experiment", "list"])["name"], "Hero");
     std::fs::write(folder.join("good.csv"), rows(1401)).unwrap();
     let changed = import("good.csv", &["--assigned", "own"]);

@@ -23,7 +23,7 @@ const CURVES: [(u32, &[u32]); 5] =
     [(16, &[1, 2]), (8, &[1, 2, 8]), (4, &[1, 2, 8, 16]), (2, &[1, 2, 8]), (1, &[1, 2, 8])];
 /// Steps of a measured job.
 const STEPS: u32 = 8;
-/// Higher whenever something else is measured than before, so that what was kept is measured again.
+/// Higher whenever something else is measured than before, or it has become faster, so that what was kept is measured again.
 const VERSION: u32 = 3;
 
 /// Speed at one number of tokens.

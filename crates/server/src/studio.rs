@@ -36,7 +36,7 @@ const PAGE: u32 = 200;
 pub(crate) fn every<T>(page: impl Fn(u32, u32) -> Result<(Vec<T>, i64), StoreError>) -> Result<Vec<T>, StoreError> {
     let mut all = Vec::new();
     loop {
-        let (found, _) = page(all.len() as u32, PAGE)?;
+        let (found, _) = page(u32::try_from(all.len()).unwrap_or(u32::MAX), PAGE)?;
         let is_last = found.len() < PAGE as usize;
         all.extend(found);
         if is_last {
@@ -308,15 +308,7 @@ impl Studio {
 
     fn picks(&self, id: &str) -> Result<Vec<Candidate>, ServeError> {
         let filter = CandidateFilter { picked: Some(true), ..CandidateFilter::default() };
-        let mut picks: Vec<Candidate> = Vec::new();
-        loop {
-            let offset = u32::try_from(picks.len()).unwrap_or(u32::MAX);
-            let (page, _) = self.app.store.candidates(id, &filter, offset, PAGE)?;
-            if page.is_empty() {
-                return Ok(picks);
-            }
-            picks.extend(page);
-        }
+        Ok(every(|offset, limit| self.app.store.candidates(id, &filter, offset, limit))?)
     }
 
     /// What stands in the slots of each row, as JSON.

@@ -42,7 +42,7 @@ pub fn run(args: &ExperimentArgs, reporter: &Reporter) -> anyhow::Result<()> {
             let experiments = open_studio(studio)?.experiments().map_err(refused)?;
             for experiment in &experiments {
                 let (creatives, days) = (experiment.creatives.len(), experiment.days);
-                reporter.say(&format!("{}  {creatives} creatives, results of {days} days", experiment.name));
+                reporter.say(&format!("{}  {creatives} creatives, days with results: {days}", experiment.name));
                 reporter.event("experiment", serde_json::to_value(experiment)?);
             }
             if experiments.is_empty() {

@@ -13,13 +13,12 @@ use utoipa::ToSchema;
 use super::{Ready, channels, check_channels, compose, ready};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::studio::every;
 
 /// Most files of a delivery.
 pub const MAX_FILES: usize = 2000;
 /// Most picks whose compositions a plan tries.
 const MAX_CHECK: usize = 24;
-/// Candidates that are read at once.
-const PAGE: u32 = 500;
 /// In `templates`: all channels that are not named.
 const OTHERS: &str = "*";
 
@@ -179,15 +178,7 @@ fn picks(
 ) -> Result<(Vec<Pick>, Vec<String>), ApiError> {
     let state = (request.picks == Picks::Approved).then_some(ReviewState::Approved);
     let filter = CandidateFilter { picked: Some(true), state, row: None };
-    let mut candidates: Vec<Candidate> = Vec::new();
-    loop {
-        let offset = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
-        let (page, _) = app.store.candidates(&campaign.id, &filter, offset, PAGE)?;
-        if page.is_empty() {
-            break;
-        }
-        candidates.extend(page);
-    }
+    let candidates = every(|offset, limit| app.store.candidates(&campaign.id, &filter, offset, limit))?;
     for (candidate, point) in &request.focus {
         let shown: String = candidate.chars().take(64).collect();
         let field = format!("focus.{shown}");
