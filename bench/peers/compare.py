@@ -18,6 +18,7 @@ def main():
     parse.add_argument("--size", type=int, default=64)
     parse.add_argument("--modes", nargs="+", default=["eager", "compile"])
     parse.add_argument("--detail", action="store_true", help="with patches of 32 and the detail network")
+    parse.add_argument("--precision", choices=["bf16", "f32"], default="bf16", help="of the peer")
     parse.add_argument("--rounds", type=int, default=2)
     parse.add_argument("--threads", type=int, default=2)
     parse.add_argument("--suffix", default="", help="tells runs of one day on different machines apart")
@@ -34,7 +35,8 @@ def main():
         adamw.append(rows[name + "-adamw"])
         for mode in args.modes:
             command = [sys.executable, here / "train_step.py", "--mode", mode, "--size", str(args.size),
-                       "--threads", str(args.threads), "--steps", "3", *(["--detail"] if args.detail else [])]
+                       "--threads", str(args.threads), "--steps", "3", "--precision", args.precision,
+                       *(["--detail"] if args.detail else [])]
             output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             peers[mode].append(json.loads(output.splitlines()[-1]))
     version = subprocess.run([args.program, "--version", "--verbose"], capture_output=True, text=True).stdout
@@ -44,14 +46,14 @@ def main():
     path = here.parent / "runs" / f"{datetime.date.today().isoformat()}-{name}-peers{suffix}.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["peer", "isa", "threads", "commit", "size", "batch", "ours_forward_backward", "peer_forward_backward",
+        writer.writerow(["peer", "peer_precision", "isa", "threads", "commit", "size", "batch", "ours_forward_backward", "peer_forward_backward",
                          "ratio_forward_backward", "ours_step_muon", "ours_step_adamw", "peer_step_adamw", "ratio_step_muon",
                          "ratio_step_adamw", "rounds", "unit"])
         for mode, rows in peers.items():
             half = median(ours, "forward_backward_pictures_per_second"), median(rows, "forward_backward_pictures_per_second")
             muon, plain = median(ours, "pictures_per_second"), median(adamw, "pictures_per_second")
             whole = median(rows, "step_pictures_per_second")
-            writer.writerow([rows[0]["peer"], facts["instruction set"].split()[0], args.threads, facts["commit"], args.size,
+            writer.writerow([rows[0]["peer"], rows[0]["precision"], facts["instruction set"].split()[0], args.threads, facts["commit"], args.size,
                              rows[0]["batch"], *map("{:.1f}".format, half), f"{half[0] / half[1]:.2f}",
                              f"{muon:.1f}", f"{plain:.1f}", f"{whole:.1f}", f"{muon / whole:.2f}", f"{plain / whole:.2f}",
                              args.rounds, "pictures/s"])

@@ -1,7 +1,8 @@
 """The default model's training step in PyTorch, the peer of `calotype bench --filter train`.
 
-Same architecture, f32 master weights, bf16 autocast, attention written as matrix products, AdamW on all
-parameters. Prints one JSON line a mode: pictures a second for forward + backward, and with the optimiser.
+Same architecture, f32 master weights, bf16 autocast (or f32 throughout, for processors without bf16), attention
+written as matrix products, AdamW on all parameters. Prints one JSON line a mode: pictures a second for forward +
+backward, and with the optimiser.
 
     python -m venv venv && venv/bin/pip install torch==2.15.0
     venv/bin/python bench/peers/train_step.py --mode eager --size 64 --batch 128 --threads 2
@@ -158,6 +159,7 @@ def main():
     parse.add_argument("--tokens", type=int, default=16)
     parse.add_argument("--threads", type=int, default=2)
     parse.add_argument("--steps", type=int, default=5)
+    parse.add_argument("--precision", choices=["bf16", "f32"], default="bf16", help="of the forward and backward pass")
     parse.add_argument("--large", action="store_true")
     parse.add_argument("--detail", action="store_true", help="patches of 32 and the detail network, as at 128 px")
     args = parse.parse_args()
@@ -185,7 +187,7 @@ def main():
     both, whole = [], []
     for i in range(args.steps + 2):
         start = time.perf_counter()
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.precision == "bf16"):
             out = run(z, t, text, mask, pooled, table)
         loss = (w[:, None, None, None] * (out.float() - x) ** 2).mean()
         loss.backward()
@@ -198,7 +200,7 @@ def main():
             whole.append(end - start)
     print(json.dumps({
         "peer": f"torch {torch.__version__} {args.mode}",
-        "size": args.size, "batch": args.batch, "tokens": args.tokens, "threads": args.threads,
+        "size": args.size, "batch": args.batch, "tokens": args.tokens, "precision": args.precision, "threads": args.threads,
         "parameters": sum(p.numel() for p in model.parameters()),
         "forward_backward_pictures_per_second": args.batch / statistics.median(both),
         "step_pictures_per_second": args.batch / statistics.median(whole),
