@@ -1,7 +1,9 @@
 //! `calotype bakeoff` as scripts see it: from a file to a ranking.
 
+mod common;
+
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
@@ -26,17 +28,11 @@ const FILE: &str = r#"
 "#;
 
 fn run(folder: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_calotype"));
-    command.arg("bakeoff").args(args).current_dir(folder).env("XDG_CACHE_HOME", folder.join("cache"));
-    command.args(["--data", "data"]).output().unwrap()
+    common::run(folder, &[&["bakeoff"], args].concat())
 }
 
-/// The last JSON event of a successful command.
 fn last(folder: &Path, args: &[&str]) -> Value {
-    let output = run(folder, &[args, &["--json"]].concat());
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+    common::last(folder, &[&["bakeoff"], args].concat())
 }
 
 #[test]
@@ -90,15 +86,12 @@ fn pictures_of_a_bake_off_that_is_refused_are_not_kept() {
     let missing = run(folder, &["new", "spring.toml"]);
     assert_eq!(missing.status.code(), Some(2));
     assert!(said(missing).contains("contestants[2].pictures[0]"));
-    let drawn = Command::new(env!("CARGO_BIN_EXE_calotype"))
-        .args(["generate", "a red fox", "--size", "32x32", "--steps", "1", "-o", "a.png"])
-        .current_dir(folder)
-        .status();
-    assert!(drawn.unwrap().success());
+    let drawn = common::run(folder, &["generate", "a red fox", "--size", "32x32", "--steps", "1", "-o", "a.png"]);
+    assert!(drawn.status.success());
     let refused = run(folder, &["new", "spring.toml"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(said(refused).contains("contestants[2].cost.currency"), "the machine's price is in EUR");
-    let kept = std::fs::read_dir(folder.join("data/assets")).unwrap();
+    let kept = std::fs::read_dir(folder.join("data/calotype/assets")).unwrap();
     let files: usize = kept.map(|entry| std::fs::read_dir(entry.unwrap().path()).unwrap().count()).sum();
     assert_eq!(files, 0);
     std::fs::write(folder.join("spring.toml"), format!("{FILE}{outside}").replace("USD", "EUR")).unwrap();

@@ -1,10 +1,14 @@
 //! `calotype campaign` as scripts see it: from a brief to exported finals, interrupted on the way.
 
+mod common;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+
+use common::said;
 
 const BRIEF: &str = r#"
     name = "Spring"
@@ -18,26 +22,15 @@ const BRIEF: &str = r#"
 "#;
 
 fn calotype(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_calotype"));
-    command.arg("campaign").args(args).current_dir(folder).env("XDG_CACHE_HOME", folder.join("cache"));
-    command.env("XDG_DATA_HOME", folder.join("data"));
-    command
+    common::calotype(folder, &[&["campaign"], args].concat())
 }
 
 fn run(folder: &Path, args: &[&str]) -> Output {
     calotype(folder, args).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-/// The last JSON event of a successful command.
 fn last(folder: &Path, args: &[&str]) -> Value {
-    let output = run(folder, &[args, &["--json"]].concat());
-    assert!(output.status.success(), "{args:?}: {}", said(&output));
-    let text = String::from_utf8(output.stdout).unwrap();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+    common::last(folder, &[&["campaign"], args].concat())
 }
 
 #[test]

@@ -1,27 +1,8 @@
 //! `calotype experiment` as scripts see it: from a plan to the next round.
 
-use std::path::Path;
-use std::process::{Command, Output};
+mod common;
 
-use serde_json::Value;
-
-fn run(folder: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_calotype"));
-    command.args(args).current_dir(folder).env("XDG_CACHE_HOME", folder.join("cache"));
-    command.env("XDG_DATA_HOME", folder.join("data")).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-/// The last JSON event of a successful command.
-fn last(folder: &Path, args: &[&str]) -> Value {
-    let output = run(folder, &[args, &["--json"]].concat());
-    assert!(output.status.success(), "{args:?}: {}", said(&output));
-    let text = String::from_utf8(output.stdout).unwrap();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
-}
+use common::{last, run, said};
 
 #[test]
 fn plans_are_the_formula() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use engine::{Kind, Order, PresetName};
 use sha2::{Digest, Sha256};
-use store::{Asset, AssetKind, Job, NewAsset, NewJob, Priority, State, Store, Submitted};
+use store::{Asset, Job, NewAsset, NewJob, Priority, State, Store, Submitted};
 
 use crate::brand::Brands;
 use crate::error::ApiError;
@@ -344,22 +344,8 @@ impl App {
     }
 
     /// Keeps a picture that was made from what a client gave. Blocks.
-    pub fn keep_picture(&self, png: &[u8], (width, height): (u32, u32), project: &str) -> Result<Asset, ApiError> {
-        let new = NewAsset {
-            kind: AssetKind::Upload,
-            width,
-            height,
-            project: project.to_owned(),
-            job: None,
-            parent: None,
-            prompt: String::new(),
-            model: String::new(),
-            seed: None,
-            recipe: None,
-            seconds: None,
-            dhash: None,
-        };
-        Ok(self.store.add_asset(&new, png)?)
+    pub fn keep_picture(&self, png: &[u8], size: (u32, u32), project: &str) -> Result<Asset, ApiError> {
+        Ok(self.store.add_asset(&NewAsset::upload(size, project), png)?)
     }
 
     /// Settings of the user. Blocks.

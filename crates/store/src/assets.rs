@@ -65,6 +65,26 @@ pub struct NewAsset {
     pub dhash: Option<u64>,
 }
 
+impl NewAsset {
+    /// A picture that somebody gave, of which nothing is known but its size.
+    pub fn upload((width, height): (u32, u32), project: &str) -> Self {
+        Self {
+            kind: AssetKind::Upload,
+            width,
+            height,
+            project: project.to_owned(),
+            job: None,
+            parent: None,
+            prompt: String::new(),
+            model: String::new(),
+            seed: None,
+            recipe: None,
+            seconds: None,
+            dhash: None,
+        }
+    }
+}
+
 /// A picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asset {

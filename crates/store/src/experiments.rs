@@ -554,27 +554,13 @@ fn named<T>(row: &Row<'_>, index: usize, from_name: impl Fn(&str) -> Option<T>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AssetKind, NewAsset};
+    use crate::NewAsset;
     use campaign::ResultRow;
 
     fn store() -> (tempfile::TempDir, Store, String) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let new = NewAsset {
-            kind: AssetKind::Upload,
-            width: 1,
-            height: 1,
-            project: "default".into(),
-            job: None,
-            parent: None,
-            prompt: String::new(),
-            model: String::new(),
-            seed: None,
-            recipe: None,
-            seconds: None,
-            dhash: None,
-        };
-        let asset = store.add_asset(&new, b"png").unwrap().id;
+        let asset = store.add_asset(&NewAsset::upload((1, 1), "default"), b"png").unwrap().id;
         (folder, store, asset)
     }
 

@@ -82,17 +82,9 @@ mod tests {
         for position in 0..pictures {
             let asset = NewAsset {
                 kind: AssetKind::Image,
-                width: 64,
-                height: 32,
-                project: DEFAULT_PROJECT.into(),
                 job: Some((jobs[0].id.clone(), position)),
-                parent: None,
-                prompt: String::new(),
                 model: "default".into(),
-                seed: None,
-                recipe: None,
-                seconds: None,
-                dhash: None,
+                ..NewAsset::upload((64, 32), DEFAULT_PROJECT)
             };
             store.add_asset(&asset, b"png").unwrap();
         }

@@ -9,6 +9,7 @@ pub mod clip;
 mod encoder;
 mod error;
 mod executors;
+mod layers;
 pub mod minilm;
 mod tokenizer;
 

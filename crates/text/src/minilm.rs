@@ -7,6 +7,8 @@
 
 use graph::{Columns, Graph, KeyValue, ShapeError, Tensor};
 
+use crate::layers::{layer_norm, linear};
+
 /// Name of the table `[vocabulary, D]` that `words` is taken from.
 pub const WORD_TABLE: &str = "embeddings.word_embeddings.weight";
 
@@ -89,7 +91,7 @@ fn embeddings(g: &mut Graph, config: &Config, words: Tensor, tokens: usize) -> R
     let types = g.embedding(types, ids)?;
     let x = g.add_broadcast(words, types)?;
     let x = g.add_broadcast(x, positions)?;
-    layer_norm(g, "embeddings.LayerNorm", x)
+    layer_norm(g, "embeddings.LayerNorm", x, EPS)
 }
 
 /// Post-norm block: x = norm(x + attention(x)); x = norm(x + mlp(x)).
@@ -104,25 +106,11 @@ fn layer(g: &mut Graph, config: &Config, name: &str, x: Tensor, lengths: Tensor)
     let attended = g.attention(heads, hidden / heads, whole(query), &[keys])?;
     let out = linear(g, &format!("{name}.attention.output.dense"), attended, hidden)?;
     let x = g.add(out, x)?;
-    let x = layer_norm(g, &format!("{name}.attention.output.LayerNorm"), x)?;
+    let x = layer_norm(g, &format!("{name}.attention.output.LayerNorm"), x, EPS)?;
     // 2. Feed-forward.
     let h = linear(g, &format!("{name}.intermediate.dense"), x, intermediate)?;
     let h = g.gelu(h)?;
     let out = linear(g, &format!("{name}.output.dense"), h, hidden)?;
     let x = g.add(out, x)?;
-    layer_norm(g, &format!("{name}.output.LayerNorm"), x)
-}
-
-fn linear(g: &mut Graph, name: &str, x: Tensor, out: usize) -> Result<Tensor, ShapeError> {
-    let width = g.shape(x).last().copied().unwrap_or(1);
-    let weight = g.parameter(&format!("{name}.weight"), &[out, width])?;
-    let bias = g.parameter(&format!("{name}.bias"), &[out])?;
-    g.linear(x, weight, Some(bias))
-}
-
-fn layer_norm(g: &mut Graph, name: &str, x: Tensor) -> Result<Tensor, ShapeError> {
-    let width = g.shape(x).last().copied().unwrap_or(1);
-    let weight = g.parameter(&format!("{name}.weight"), &[width])?;
-    let bias = g.parameter(&format!("{name}.bias"), &[width])?;
-    g.layer_norm(x, weight, bias, EPS)
+    layer_norm(g, &format!("{name}.output.LayerNorm"), x, EPS)
 }

@@ -249,17 +249,9 @@ mod tests {
         assert_eq!(store.settle_entries(&|_| 1).unwrap(), 0);
         let picture = NewAsset {
             kind: AssetKind::Image,
-            width: 1,
-            height: 1,
-            project: DEFAULT_PROJECT.into(),
             job: Some((made.id.clone(), 0)),
-            parent: None,
-            prompt: String::new(),
             model: "default".into(),
-            seed: None,
-            recipe: None,
-            seconds: None,
-            dhash: None,
+            ..NewAsset::upload((1, 1), DEFAULT_PROJECT)
         };
         let picture = store.add_asset(&picture, b"drawn").unwrap().id;
         store.end_job(&made.id, &End::Done, Some(2.0)).unwrap();

@@ -197,7 +197,7 @@ fn get(connection: &Connection, id: &str) -> Result<Bakeoff, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AssetKind, DEFAULT_PROJECT, NewAsset};
+    use crate::{DEFAULT_PROJECT, NewAsset};
 
     pub(super) fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
@@ -206,21 +206,7 @@ mod tests {
     }
 
     pub(super) fn asset(store: &Store) -> String {
-        let new = NewAsset {
-            kind: AssetKind::Upload,
-            width: 1,
-            height: 1,
-            project: DEFAULT_PROJECT.into(),
-            job: None,
-            parent: None,
-            prompt: String::new(),
-            model: String::new(),
-            seed: None,
-            recipe: None,
-            seconds: None,
-            dhash: None,
-        };
-        store.add_asset(&new, b"png").unwrap().id
+        store.add_asset(&NewAsset::upload((1, 1), DEFAULT_PROJECT), b"png").unwrap().id
     }
 
     /// One contestant that draws, two from outside, two prompts.

@@ -345,17 +345,10 @@ pub(super) mod tests {
         for position in 0..job.images {
             let new = NewAsset {
                 kind: AssetKind::Image,
-                width: 1,
-                height: 1,
-                project: "default".into(),
                 job: Some((job.id.clone(), position)),
-                parent: None,
-                prompt: String::new(),
                 model: "m".into(),
                 seed: Some(first_seed + u64::from(position)),
-                recipe: None,
-                seconds: None,
-                dhash: None,
+                ..NewAsset::upload((1, 1), "default")
             };
             store.add_asset(&new, format!("{}{position}", job.id).as_bytes()).unwrap();
         }

@@ -8,6 +8,7 @@
 use graph::{Columns, Graph, KeyValue, ShapeError, Tensor};
 
 use super::TOKENS;
+use crate::layers::{layer_norm, linear};
 
 /// Name of the table `[vocabulary, D]` that `words` is taken from.
 pub(super) const WORD_TABLE: &str = "text_model.embeddings.token_embedding.weight";
@@ -152,7 +153,7 @@ pub fn build(g: &mut Graph, config: &Config, reading: Reading, batch: usize) -> 
     for i in 0..read {
         x = layer(g, config, &layer_name(i), x)?;
     }
-    let states = if reading.norm { layer_norm(g, FINAL_NORM, x)? } else { x };
+    let states = if reading.norm { layer_norm(g, FINAL_NORM, x, EPS)? } else { x };
     g.output("states", states)?;
     if !reading.pooled {
         return Ok(());
@@ -164,7 +165,7 @@ pub fn build(g: &mut Graph, config: &Config, reading: Reading, batch: usize) -> 
     let rows = g.reshape(x, &[batch * TOKENS, width])?;
     let ends = g.input("ends", &[batch])?;
     let pooled = g.embedding(rows, ends)?;
-    let mut pooled = layer_norm(g, FINAL_NORM, pooled)?;
+    let mut pooled = layer_norm(g, FINAL_NORM, pooled, EPS)?;
     if let Some(projection) = config.projection {
         let weight = g.parameter(PROJECTION, &[projection, width])?;
         pooled = g.linear(pooled, weight, None)?;
@@ -176,7 +177,7 @@ pub fn build(g: &mut Graph, config: &Config, reading: Reading, batch: usize) -> 
 fn layer(g: &mut Graph, config: &Config, name: &str, x: Tensor) -> Result<Tensor, ShapeError> {
     let Config { width, heads, intermediate, activation, .. } = *config;
     // 1. Self-attention to the tokens so far.
-    let h = layer_norm(g, &format!("{name}.layer_norm1"), x)?;
+    let h = layer_norm(g, &format!("{name}.layer_norm1"), x, EPS)?;
     let query = linear(g, &format!("{name}.self_attn.q_proj"), h, width)?;
     let key = linear(g, &format!("{name}.self_attn.k_proj"), h, width)?;
     let value = linear(g, &format!("{name}.self_attn.v_proj"), h, width)?;
@@ -186,7 +187,7 @@ fn layer(g: &mut Graph, config: &Config, name: &str, x: Tensor) -> Result<Tensor
     let out = linear(g, &format!("{name}.self_attn.out_proj"), attended, width)?;
     let x = g.add(out, x)?;
     // 2. Feed-forward.
-    let h = layer_norm(g, &format!("{name}.layer_norm2"), x)?;
+    let h = layer_norm(g, &format!("{name}.layer_norm2"), x, EPS)?;
     let h = linear(g, &format!("{name}.mlp.fc1"), h, intermediate)?;
     let h = match activation {
         Activation::QuickGelu => quick_gelu(g, h)?,
@@ -202,18 +203,4 @@ fn quick_gelu(g: &mut Graph, x: Tensor) -> Result<Tensor, ShapeError> {
     let x = g.scale(x, SLOPE)?;
     let x = g.silu(x)?;
     g.scale(x, 1.0 / SLOPE)
-}
-
-fn linear(g: &mut Graph, name: &str, x: Tensor, out: usize) -> Result<Tensor, ShapeError> {
-    let width = g.shape(x).last().copied().unwrap_or(1);
-    let weight = g.parameter(&format!("{name}.weight"), &[out, width])?;
-    let bias = g.parameter(&format!("{name}.bias"), &[out])?;
-    g.linear(x, weight, Some(bias))
-}
-
-fn layer_norm(g: &mut Graph, name: &str, x: Tensor) -> Result<Tensor, ShapeError> {
-    let width = g.shape(x).last().copied().unwrap_or(1);
-    let weight = g.parameter(&format!("{name}.weight"), &[width])?;
-    let bias = g.parameter(&format!("{name}.bias"), &[width])?;
-    g.layer_norm(x, weight, bias, EPS)
 }
