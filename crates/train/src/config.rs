@@ -45,7 +45,7 @@ pub struct TrainConfig {
     /// Seed of the initial parameters, the order of examples and the noise.
     #[serde(default = "defaults::seed")]
     pub seed: u64,
-    /// Start from these weights (a safetensors file), with a fresh optimiser. `[model]` may have twice the patch, more blocks or a
+    /// Start from these weights (a safetensors file), with a fresh optimiser. `[model]` may have twice the patch, or a
     /// detail network that these have not: the network grows (`jit::grow`), and draws as before until it has learned more.
     #[serde(default)]
     pub init: Option<PathBuf>,

@@ -4,14 +4,12 @@
 //!   pixels and gives four equal pixels, so it draws what the smaller one drew, twice as large; training then teaches it the
 //!   detail. The mean of four pixels has half their noise, which is why the noise is scaled by two (as in "JiT",
 //!   arXiv 2511.13720, section 4, for its larger pictures).
-//! * More blocks: each new one repeats the block before it, with last layers of zeros, so that it adds nothing at first but looks
-//!   where a trained block does.
 //! * A detail network beside the trunk, whose correction is zero at first.
 //! * An embedding of the step's length, which is zero at first.
 
 use graph::{ParameterError, Parameters};
 
-use crate::jit::{self, Config, initial_parameters};
+use crate::jit::{Config, initial_parameters};
 
 /// The parameters of the `wanted` network from those of one that it grows from; `None` if it does not grow from that one. New
 /// parameters start from `seed`.
@@ -24,9 +22,6 @@ pub fn grow(
     let (mut config, mut parameters) = (found.clone(), parameters.clone());
     if 2 * config.patch == wanted.patch {
         (config, parameters) = double_patch(&config, &parameters)?;
-    }
-    if wanted.blocks > config.blocks && !config.long_skips {
-        (config, parameters) = deepen(&config, &parameters, wanted.blocks)?;
     }
     let grown = Config {
         detail_width: if config.detail_width == 0 { wanted.detail_width } else { config.detail_width },
@@ -76,27 +71,6 @@ fn double_patch(config: &Config, parameters: &Parameters) -> Result<(Config, Par
         result.insert(&parameter.name, &shape, data)?;
     }
     Ok((larger, result))
-}
-
-/// The network with as many `blocks`, the new ones spread evenly among the old, and its parameters.
-fn deepen(config: &Config, parameters: &Parameters, blocks: usize) -> Result<(Config, Parameters), ParameterError> {
-    let deeper = Config { blocks, ..config.clone() };
-    let old = |block: usize| block * config.blocks / blocks;
-    let mut result = Parameters::new();
-    for spec in jit::parameters(&deeper) {
-        let (mut name, mut is_new) = (spec.name.clone(), false);
-        if let Some((block, layer)) = spec.name.strip_prefix("blocks.").and_then(|rest| rest.split_once('.')) {
-            let block: usize = block.parse().expect("blocks have numbers");
-            name = format!("blocks.{}.{layer}", old(block));
-            is_new = block > 0 && old(block) == old(block - 1);
-        }
-        // What a file lacks is for the caller to see.
-        let Some(trained) = parameters.get(&name) else { continue };
-        let is_last = name.ends_with(".attention.out.weight") || name.ends_with(".mlp.down.weight");
-        let data = if is_new && is_last { vec![0.0; trained.data.len()] } else { trained.data.clone() };
-        result.insert(&spec.name, &trained.shape, data)?;
-    }
-    Ok((deeper, result))
 }
 
 #[cfg(test)]
@@ -171,21 +145,8 @@ mod tests {
         let told = grow(&plain, &parameters, &stepped, 5).unwrap().unwrap();
         assert_eq!(expected, predict(&stepped, &told, 16, &z));
         assert_eq!(told, grow(&detailed, &grown, &stepped, 5).unwrap().unwrap());
-        for blocks in [3, 4, 5] {
-            let deeper = Config { blocks, ..detailed.clone() };
-            let grown = grow(&plain, &parameters, &deeper, 5).unwrap().unwrap();
-            assert_eq!(expected, predict(&deeper, &grown, 16, &z), "{blocks} blocks");
-            // Block 1 is new: it looks as block 0 does and adds nothing.
-            let looks = |block: usize| &grown.get(&format!("blocks.{block}.attention.qkv.weight")).unwrap().data;
-            assert_eq!(looks(1), looks(0));
-            assert!(grown.get("blocks.1.mlp.down.weight").unwrap().data.iter().all(|x| *x == 0.0));
-        }
-        // Blocks are not taken away, and those that skips join stay in their pairs.
-        let shallow = Config { blocks: 1, ..detailed.clone() };
-        assert_eq!(grow(&plain, &parameters, &shallow, 5), Ok(None));
-        let skips = Config { long_skips: true, ..plain.clone() };
-        let joined = initial_parameters(&skips, 3).unwrap();
-        assert_eq!(grow(&skips, &joined, &Config { blocks: 4, ..skips.clone() }, 5), Ok(None));
+        let other = Config { blocks: 3, ..detailed.clone() };
+        assert_eq!(grow(&plain, &parameters, &other, 5), Ok(None));
         // Read as a velocity at time 0.4, the same numbers are another picture.
         let moving = Config { velocity: true, ..detailed.clone() };
         for ((found, still), z) in predict(&moving, &grown, 16, &z).into_iter().zip(&expected).zip(&z) {
