@@ -46,15 +46,15 @@ def main():
     path = here.parent / "runs" / f"{datetime.date.today().isoformat()}-{name}-peers{suffix}.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["peer", "peer_precision", "isa", "threads", "commit", "size", "batch", "ours_forward_backward", "peer_forward_backward",
-                         "ratio_forward_backward", "ours_step_muon", "ours_step_adamw", "peer_step_adamw", "ratio_step_muon",
+        writer.writerow(["peer", "peer_precision", "isa", "threads", "commit", "size", "batch", "ours_forward_backward",
+                         "peer_forward_backward", "ratio_forward_backward", "ours_step_muon", "ours_step_adamw", "peer_step_adamw", "ratio_step_muon",
                          "ratio_step_adamw", "rounds", "unit"])
         for mode, rows in peers.items():
             half = median(ours, "forward_backward_pictures_per_second"), median(rows, "forward_backward_pictures_per_second")
             muon, plain = median(ours, "pictures_per_second"), median(adamw, "pictures_per_second")
             whole = median(rows, "step_pictures_per_second")
-            writer.writerow([rows[0]["peer"], rows[0]["precision"], facts["instruction set"].split()[0], args.threads, facts["commit"], args.size,
-                             rows[0]["batch"], *map("{:.1f}".format, half), f"{half[0] / half[1]:.2f}",
+            writer.writerow([rows[0]["peer"], rows[0]["precision"], facts["instruction set"].split()[0], args.threads,
+                             facts["commit"], args.size, rows[0]["batch"], *map("{:.1f}".format, half), f"{half[0] / half[1]:.2f}",
                              f"{muon:.1f}", f"{plain:.1f}", f"{whole:.1f}", f"{muon / whole:.2f}", f"{plain / whole:.2f}",
                              args.rounds, "pictures/s"])
     print(path.read_text())
