@@ -6,7 +6,7 @@ use kernels::winograd;
 
 use crate::graph::{Graph, Node, Role, Tensor};
 use crate::plan::Plan;
-use crate::{Op, OpKind};
+use crate::{Conv2dOptions, Op, OpKind};
 
 /// Cost of all nodes of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -162,11 +162,17 @@ fn flops(graph: &Graph, node: &Node) -> u64 {
     }
 }
 
-/// FLOPs of a convolution that multiplies as Winograd's; none for other nodes.
+/// FLOPs of a convolution or gradient that multiplies as Winograd's; none for other nodes.
 fn winograd_flops(graph: &Graph, node: &Node) -> Option<u64> {
-    let Op::Conv2d { options, .. } = &node.op else { return None };
-    let shape = options.shape(graph.shape(node.inputs[0]), graph.shape(node.inputs[1]));
-    winograd::fits(&shape).then(|| winograd::flops(&shape))
+    let (i, o) = (&node.inputs, &node.outputs);
+    let shape = |options: &Conv2dOptions, x, weight| options.shape(graph.shape(x), graph.shape(weight));
+    let shape = match &node.op {
+        Op::Conv2d { options, .. } => Some(shape(options, i[0], i[1])),
+        Op::Conv2dInputGradient { options } => winograd::transposed(&shape(options, o[0], i[1])),
+        Op::Conv2dWeightGradient { options } => Some(shape(options, i[1], o[0])),
+        _ => None,
+    };
+    shape.filter(winograd::fits).map(|shape| winograd::flops(&shape))
 }
 
 /// Values that meet one filter of a convolution's weight: kh·kw·Ci.
@@ -188,8 +194,6 @@ fn keys(graph: &Graph, node: &Node, segments: &[crate::op::SegmentColumns]) -> u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Conv2dOptions;
-
     #[test]
     fn winograd_does_fewer_operations_than_are_counted() {
         let conv = |channels: usize| {

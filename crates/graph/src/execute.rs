@@ -75,11 +75,22 @@ pub(crate) fn execute(
         }
         Op::Conv2dInputGradient { options } => {
             let weight = matrix.expect("construction resolved the weight");
-            conv::conv2d_input_gradient(cpu, &options.shape(shape(o[0]), shape(i[1])), x[0], weight, o0);
+            let shape = options.shape(shape(o[0]), shape(i[1]));
+            let gradient = match winograd::transposed(&shape) {
+                Some(_) => winograd::conv2d_input_gradient,
+                None => conv::conv2d_input_gradient,
+            };
+            gradient(cpu, &shape, x[0], weight, o0);
         }
         Op::Conv2dWeightGradient { options } => {
-            let gradient = if *adding { conv::conv2d_weight_gradient_add } else { conv::conv2d_weight_gradient };
-            gradient(cpu, precision, &options.shape(shape(i[1]), shape(o[0])), x[0], x[1], o0);
+            let shape = options.shape(shape(i[1]), shape(o[0]));
+            let gradient = match (winograd::fits(&shape), *adding) {
+                (true, true) => winograd::conv2d_weight_gradient_add,
+                (true, false) => winograd::conv2d_weight_gradient,
+                (false, true) => conv::conv2d_weight_gradient_add,
+                (false, false) => conv::conv2d_weight_gradient,
+            };
+            gradient(cpu, precision, &shape, x[0], x[1], o0);
         }
         Op::ColumnSum => gemm::column_sum(cpu, x[0].len() / o0.len(), o0.len(), x[0], o0),
         &Op::RmsNorm { eps, weight, modulation } => {

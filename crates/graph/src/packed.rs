@@ -29,6 +29,8 @@ pub(crate) enum Use {
     Flipped { upsample: usize },
     /// Transformed, the operand of a convolution that multiplies as Winograd's.
     Winograd,
+    /// Flipped, transposed and transformed, for an input gradient that does.
+    WinogradFlipped,
     /// Plain f32.
     Plain,
 }
@@ -39,6 +41,7 @@ struct Entry {
     forward: Option<usize>,
     backward: Option<usize>,
     winograd: Option<usize>,
+    winograd_flipped: Option<usize>,
     /// For each upsampling, from 1.
     flipped: [Option<usize>; 2],
     plain: Option<usize>,
@@ -166,6 +169,11 @@ impl PackedParameters {
                     let (k, n) = winograd::packed_size(&any_picture(shape, 1));
                     entry.winograd = Some(matrix(k, n, store));
                 }
+                Use::WinogradFlipped if entry.winograd_flipped.is_none() => {
+                    let transposed = winograd::transposed(&any_picture(shape, 1)).expect("`use_of` found that it fits");
+                    let (k, n) = winograd::packed_size(&transposed);
+                    entry.winograd_flipped = Some(matrix(k, n, store));
+                }
                 Use::Plain if entry.plain.is_none() => {
                     store.plain.push(Vec::new());
                     entry.plain = Some(store.plain.len() - 1);
@@ -192,6 +200,9 @@ impl PackedParameters {
         }
         if let Some(i) = entry.winograd {
             winograd::pack_weight(&self.cpu, &any_picture(&entry.shape, 1), data, &mut store.matrices[i]);
+        }
+        if let Some(i) = entry.winograd_flipped {
+            winograd::pack_transposed_weight(&self.cpu, &any_picture(&entry.shape, 1), data, &mut store.matrices[i]);
         }
         for (i, upsample) in entry.flipped.iter().zip(1..) {
             if let Some(i) = *i {
@@ -244,6 +255,7 @@ impl PackedParameters {
             Use::Backward => entry.backward,
             Use::Flipped { upsample } => entry.flipped[upsample - 1],
             Use::Winograd => entry.winograd,
+            Use::WinogradFlipped => entry.winograd_flipped,
             Use::Plain => entry.plain,
         }
     }
@@ -258,15 +270,25 @@ fn values<'a>(parameters: &'a Parameters, name: &str) -> Result<&'a [f32], Param
 
 /// Packing reads a convolution's kernel, channels and upsampling only, so the smallest picture stands for all.
 fn any_picture(weight: &[usize], upsample: usize) -> ConvShape {
-    Conv2dOptions { upsample, ..Conv2dOptions::default() }.shape(&[1, weight[1], weight[2], weight[3]], weight)
+    smallest_picture(weight, &Conv2dOptions { upsample, ..Conv2dOptions::default() })
+}
+
+/// A convolution of a picture as large as the kernel.
+fn smallest_picture(weight: &[usize], options: &Conv2dOptions) -> ConvShape {
+    options.shape(&[1, weight[1], weight[2], weight[3]], weight)
 }
 
 /// How input `position` of an operation, a parameter of this shape, is read.
 pub(crate) fn use_of(op: &Op, position: usize, shape: &[usize]) -> Use {
     match (op, position) {
-        (Op::Conv2d { options, .. }, 1) if winograd::fits(&options.shape(&[1; 4], shape)) => Use::Winograd,
+        (Op::Conv2d { options, .. }, 1) if winograd::fits(&smallest_picture(shape, options)) => Use::Winograd,
         (Op::Linear { .. } | Op::Conv2d { .. }, 1) => Use::Forward,
         (Op::LinearInputGradient, 1) => Use::Backward,
+        (Op::Conv2dInputGradient { options }, 1)
+            if winograd::transposed(&smallest_picture(shape, options)).is_some() =>
+        {
+            Use::WinogradFlipped
+        }
         (Op::Conv2dInputGradient { options }, 1) => Use::Flipped { upsample: options.upsample },
         _ => Use::Plain,
     }

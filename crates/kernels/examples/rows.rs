@@ -1,4 +1,4 @@
-//! Speed of the row kernels and of attention: best of several runs, `cargo run --release -p kernels --example rows [threads [convolutions|attention]]`.
+//! Speed of the row kernels and of attention: best of several runs, `cargo run --release -p kernels --example rows [threads [convolutions|gradients|attention]]`.
 
 use std::time::Instant;
 
@@ -36,6 +36,9 @@ fn main() {
     let part = std::env::args().nth(2);
     if part.as_deref().is_none_or(|part| part == "convolutions") {
         convolutions(cpu);
+    }
+    if part.as_deref().is_none_or(|part| part == "gradients") {
+        gradients(cpu);
     }
     if part.is_none() {
         rows(cpu);
@@ -131,6 +134,39 @@ fn steps(cpu: &Cpu) {
     }
 }
 
+fn same_size([batch, side, channels_in, channels_out]: [usize; 4]) -> ConvShape {
+    let (height, width, kernel, stride, padding) = (side, side, (3, 3), 1, [1; 4]);
+    ConvShape { batch, height, width, channels_in, channels_out, kernel, stride, padding, upsample: 1, crop: (0, 0) }
+}
+
+/// Gradients of convolutions of 3×3, direct and as Winograd's: pictures, side, channels. The first is the default model's.
+fn gradients(cpu: &Cpu) {
+    let precision = Precision::auto(cpu.isa);
+    for sizes in [[32, 32, 64, 64], [8, 32, 128, 128], [4, 32, 320, 320]] {
+        let shape = same_size(sizes);
+        let (x, dy) = (vec![0.5; shape.input_len()], vec![0.5; shape.output_len()]);
+        let (w, mut dw) = (vec![0.5; shape.weight_len()], vec![0.0; shape.weight_len()]);
+        let mut dx = vec![0.0; shape.input_len()];
+        let mut direct = PackedMatrix::new(cpu.isa, precision, shape.transposed_patch(), shape.channels_in);
+        pack_transposed_weight(cpu, &shape, &w, &mut direct);
+        let transposed = winograd::transposed(&shape).expect("3x3 at stride 1");
+        let (k, n) = winograd::packed_size(&transposed);
+        let mut transformed = PackedMatrix::new(cpu.isa, precision, k, n);
+        winograd::pack_transposed_weight(cpu, &shape, &w, &mut transformed);
+        let seconds = [
+            best(|| conv2d_input_gradient(cpu, &shape, &dy, &direct, &mut dx)),
+            best(|| winograd::conv2d_input_gradient(cpu, &shape, &dy, &transformed, &mut dx)),
+            best(|| conv2d_weight_gradient_add(cpu, precision, &shape, &dy, &x, &mut dw)),
+            best(|| winograd::conv2d_weight_gradient_add(cpu, precision, &shape, &dy, &x, &mut dw)),
+        ];
+        let flops = 2.0 * (shape.output_len() * shape.patch()) as f64;
+        let [input, fast_input, weight, fast_weight] = seconds.map(|seconds| flops / seconds / 1e9);
+        println!(
+            "gradients {sizes:?}: GFLOP/s, input {input:.1}, Winograd's {fast_input:.1}; weight {weight:.1}, Winograd's {fast_weight:.1}"
+        );
+    }
+}
+
 /// Convolutions of 3×3 as in the U-Nets and autoencoders of Stable Diffusion: side, channels.
 fn convolutions(cpu: &Cpu) {
     for (side, channels_in, channels_out, upsample) in [
@@ -144,18 +180,7 @@ fn convolutions(cpu: &Cpu) {
         (128, 256, 256, 1),
         (64, 512, 512, 1),
     ] {
-        let shape = ConvShape {
-            batch: 1,
-            height: side,
-            width: side,
-            channels_in,
-            channels_out,
-            kernel: (3, 3),
-            stride: 1,
-            padding: [1; 4],
-            upsample,
-            crop: (0, 0),
-        };
+        let shape = ConvShape { upsample, ..same_size([1, side, channels_in, channels_out]) };
         let x = vec![0.5; shape.input_len()];
         let w = vec![0.5; shape.weight_len()];
         let mut out = vec![0.0; shape.output_len()];

@@ -62,6 +62,39 @@ fn convolutions_match_reference() {
     }
 }
 
+/// Shapes whose gradients are made of more than one slice of squares and more than one block of channels.
+const LARGER: [ConvShape; 2] = [conv([3, 32, 23, 64, 64], [1; 4]), conv([1, 35, 34, 96, 144], [0, 2, 1, 1])];
+
+#[test]
+fn gradients_match_reference() {
+    for (i, shape) in SHAPES.iter().chain(&LARGER).enumerate() {
+        let (x, w, dy) = (values(1, shape.input_len()), values(2, shape.weight_len()), values(3, shape.output_len()));
+        let before = values(4, shape.weight_len());
+        let dw = reference::conv2d_weight_gradient(shape, &wide(&dy), &wide(&x));
+        let added = dw.iter().zip(&before).map(|(dw, before)| dw + f64::from(*before)).collect();
+        let transposed = transposed(shape);
+        assert_eq!(transposed.is_some(), shape.upsample == 1 && shape.channels_out.is_multiple_of(32));
+        let dx = transposed.map(|_| reference::conv2d_input_gradient(shape, &wide(&dy), &wide(&w)));
+        let expected: Vec<Vec<f64>> = [dw, added].into_iter().chain(dx).collect();
+        for (precision, bound) in [(Precision::F32, 4e-6), (Precision::Bf16, 2e-2)] {
+            check(&format!("winograd gradients {i} {precision:?}"), bound, &expected, |cpu| {
+                let mut found = vec![vec![f32::NAN; w.len()], before.clone()];
+                conv2d_weight_gradient(cpu, precision, shape, &dy, &x, &mut found[0]);
+                conv2d_weight_gradient_add(cpu, precision, shape, &dy, &x, &mut found[1]);
+                if let Some(transposed) = &transposed {
+                    let (k, n) = packed_size(transposed);
+                    let mut packed = PackedMatrix::new(cpu.isa, precision, k, n);
+                    pack_transposed_weight(cpu, shape, &w, &mut packed);
+                    let mut dx = vec![f32::NAN; x.len()];
+                    conv2d_input_gradient(cpu, shape, &dy, &packed, &mut dx);
+                    found.push(dx);
+                }
+                found
+            });
+        }
+    }
+}
+
 #[test]
 fn place_in_the_batch_changes_no_bit() {
     let shape = conv([3, 7, 9, 64, 64], [1; 4]);
@@ -95,5 +128,9 @@ fn other_convolutions_do_not_fit() {
         ConvShape { channels_in: 32, ..shape },
     ] {
         assert!(!fits(&other), "{other:?}");
+    }
+    assert!(transposed(&shape).is_some());
+    for other in [ConvShape { padding: [3, 1, 1, 1], ..shape }, doubled([1, 8, 8, 64, 64], (0, 0))] {
+        assert!(fits(&other) && transposed(&other).is_none(), "{other:?}");
     }
 }

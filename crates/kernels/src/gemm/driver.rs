@@ -54,6 +54,11 @@ impl Variant {
         self.format == Format::Bf16Pair
     }
 
+    /// Whether words are f32 as they are.
+    pub(crate) fn plain(self) -> bool {
+        self.format == Format::F32
+    }
+
     /// Steps of a sum of length `k`, padding included.
     pub(crate) fn steps(self, k: usize) -> usize {
         k.div_ceil(self.format.k_per_step()).next_multiple_of(self.micro.step_multiple())
@@ -450,7 +455,7 @@ impl<'a> Rows<'a> {
     /// of the L1 cache.
     fn own(variant: Variant, a: &Operand<'a>, row: usize, k: usize) -> Option<Self> {
         let is_spread = !(a.stride * size_of::<f32>()).is_multiple_of(MAX_OWN_ALIGNMENT);
-        (variant.format == Format::F32 && !a.k_major && a.patches.is_none() && is_spread).then(|| {
+        (variant.plain() && !a.k_major && a.patches.is_none() && is_spread).then(|| {
             let values = &a.data[row * a.stride + k..];
             // SAFETY: every f32 is a word.
             let words = unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) };
@@ -551,9 +556,7 @@ impl Work<'_> {
         let mut next_panel = first_panel;
         while next_panel < end_panel {
             let panel = next_panel;
-            // Two equal tiles do more at a time than a full one and a narrow one.
-            let left = end_panel - panel;
-            next_panel += if left == tile_panels + 1 { left.div_ceil(2) } else { left.min(tile_panels) };
+            next_panel += self.variant.micro.panels(end_panel - panel);
             let end_panel = next_panel;
             for row in (0..rows).step_by(tile_rows) {
                 let count = tile_rows.min(rows - row);
@@ -576,6 +579,7 @@ impl Work<'_> {
                     let block = Block {
                         a: words.as_ptr().add(row * stride),
                         a_stride: stride,
+                        a_step: 1,
                         b: packed.b.as_ptr().add((panel - first_panel) * panel_lines + first_line),
                         panel_lines,
                         steps: chunk.steps,

@@ -38,7 +38,7 @@ impl Sums {
 
     /// Into the output's own rows of `stride` values, with what is at `add` (which may be the output itself) added unless it is
     /// null; only where [`Micro::writes_output`].
-    pub(super) fn output(at: *mut f32, stride: usize, add: *const f32) -> Self {
+    pub(crate) fn output(at: *mut f32, stride: usize, add: *const f32) -> Self {
         Self { at, stride, add }
     }
 }
@@ -50,6 +50,8 @@ pub(crate) struct Block {
     pub(crate) a: *const u32,
     /// Words from one row to the next.
     pub(crate) a_stride: usize,
+    /// Words from one step to the next; only 1 for AMX.
+    pub(crate) a_step: usize,
     /// The first line of the first panel.
     pub(crate) b: *const Line,
     /// Lines from one panel to the next.
@@ -127,6 +129,13 @@ impl Micro {
         }
     }
 
+    /// Panels of the next tile when `left` are left. Two equal tiles do more at a time than a full one and a narrow one.
+    #[inline(always)]
+    pub(crate) fn panels(self, left: usize) -> usize {
+        let (_, most) = self.shape();
+        if left == most + 1 { left.div_ceil(2) } else { left.min(most) }
+    }
+
     /// Rows of the left operand that are packed together.
     pub(super) fn block_rows(self) -> usize {
         match self {
@@ -137,7 +146,7 @@ impl Micro {
     }
 
     /// Whether sums may go to the output itself, with something added.
-    pub(super) fn writes_output(self) -> bool {
+    pub(crate) fn writes_output(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Amx => false,
@@ -174,7 +183,7 @@ impl Micro {
                 Self::Avx512Bf16 => x86::avx512_bf16(rows, panels, block, out),
                 #[cfg(target_arch = "x86_64")]
                 Self::Amx => {
-                    debug_assert!(out.stride == TILE_COLUMNS && out.add.is_null());
+                    debug_assert!(block.a_step == 1 && out.stride == TILE_COLUMNS && out.add.is_null());
                     super::amx::tile_product(rows, panels, block, out.at.cast());
                 }
             }
@@ -191,7 +200,7 @@ unsafe fn scalar(rows: usize, block: &Block, out: Sums) {
             let line = unsafe { &(*block.b.add(step)).0 };
             for (i, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: the caller's: `steps` words of R rows are readable.
-                let x = f32::from_bits(unsafe { *block.a.add(i * block.a_stride + step) });
+                let x = f32::from_bits(unsafe { *block.a.add(i * block.a_stride + step * block.a_step) });
                 for (sum, y) in sums.iter_mut().zip(line) {
                     *sum += x * f32::from_bits(*y);
                 }
@@ -238,7 +247,7 @@ mod x86 {
                 let line = block.b.add(step).cast::<f32>();
                 let b = [_mm256_load_ps(line), _mm256_load_ps(line.add(8))];
                 for (i, sums) in sums.iter_mut().enumerate() {
-                    let x = _mm256_broadcast_ss(&*block.a.add(i * block.a_stride + step).cast::<f32>());
+                    let x = _mm256_broadcast_ss(&*block.a.add(i * block.a_stride + step * block.a_step).cast::<f32>());
                     sums[0] = _mm256_fmadd_ps(x, b[0], sums[0]);
                     sums[1] = _mm256_fmadd_ps(x, b[1], sums[1]);
                 }
@@ -292,7 +301,7 @@ mod x86 {
                             *b = _mm512_load_si512(block.b.add(j * block.panel_lines + step).cast());
                         }
                         for (i, sums) in sums.iter_mut().enumerate() {
-                            let $a = _mm512_set1_epi32(*block.a.add(i * block.a_stride + step) as i32);
+                            let $a = _mm512_set1_epi32(*block.a.add(i * block.a_stride + step * block.a_step) as i32);
                             for (sum, b) in sums.iter_mut().zip(b) {
                                 let ($sum, $b) = (*sum, b);
                                 *sum = $product;

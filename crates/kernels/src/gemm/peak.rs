@@ -72,6 +72,7 @@ fn micro_kernel(variant: Variant) -> f64 {
         let block = Block {
             a: black_box(a.as_ptr().cast()),
             a_stride: STEPS + WIDTH,
+            a_step: 1,
             b: b.as_ptr(),
             panel_lines: STEPS,
             steps: STEPS,

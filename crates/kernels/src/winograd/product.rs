@@ -1,11 +1,4 @@
-//! Convolutions of 3×3 at stride 1 with four multiplications for nine: Winograd's F(2×2, 3×3) (Lavin and Gray, arXiv 1509.09308,
-//! section 4.1).
-//!
-//! Each 2×2 square of outputs is made of a 4×4 patch of inputs d and the kernel g as `Aᵀ[(G g Gᵀ) ∘ (Bᵀ d B)]A`. Summed over
-//! channels, the sixteen positions are sixteen products of matrices, which run on the micro-kernels of `gemm`. Kernels are
-//! transformed once, in f32, and take 16/9 of the memory; patches are transformed in f32 by the task that needs them.
-//!
-//! In bf16, what is rounded are transformed values, sums of four inputs. The error is about twice that of the direct product.
+//! The forward product, and the input's gradient, which is the same product of other operands.
 //!
 //! A packed pair of bf16 holds channels `c` and `c + 16` of a group of 32, so that packing needs no shuffles; kernels are
 //! packed in the same order.
@@ -21,45 +14,13 @@ use crate::gemm::patches::Patches;
 use crate::gemm::{Activation, Epilogue, PackedMatrix};
 use crate::pool::SendPtr;
 use crate::rows::with_scratch;
+use crate::winograd::{GROUP, POSITIONS, SIDE, Squares, fits, packed_size, pixels, transform, transposed};
 
-/// Side of an input patch.
-const SIDE: usize = 4;
-/// Positions of a transformed patch.
-const POSITIONS: usize = SIDE * SIDE;
-/// Channels that are packed together.
-const GROUP: usize = 2 * WIDTH;
-/// Fewest channels on either side: below, transforming costs what it saves.
-const MIN_CHANNELS: usize = 64;
-/// Most output channels: wider layers work on small pictures, where reading the larger kernel costs what is saved.
-const MAX_CHANNELS_OUT: usize = 640;
 /// Patches of one task, and fewer where those would not stay in L2.
 const TASK_PATCHES: usize = 64;
 const WIDE_TASK_PATCHES: usize = 32;
 /// Input channels above which they would not.
 const WIDE: usize = 320;
-
-/// Whether a convolution of this kernel, these channels and this stride is computed so; the picture does not matter.
-pub fn fits(shape: &ConvShape) -> bool {
-    shape.kernel == (3, 3)
-        && shape.stride == 1
-        && shape.channels_in >= MIN_CHANNELS
-        && shape.channels_in.is_multiple_of(GROUP)
-        && (MIN_CHANNELS..=MAX_CHANNELS_OUT).contains(&shape.channels_out)
-        && shape.channels_out.is_multiple_of(WIDTH)
-}
-
-/// Rows and columns of the operand that [`pack_weight`] fills.
-pub fn packed_size(shape: &ConvShape) -> (usize, usize) {
-    (shape.channels_in, POSITIONS * shape.channels_out)
-}
-
-/// Floating point operations: the products of sixteen positions for each 2×2 square, and the additions of both transforms.
-pub fn flops(shape: &ConvShape) -> u64 {
-    let (height, width) = shape.output();
-    let squares = (shape.batch * height.div_ceil(2) * width.div_ceil(2)) as u64;
-    let (ci, co) = (shape.channels_in as u64, shape.channels_out as u64);
-    squares * (2 * POSITIONS as u64 * ci * co + 32 * ci + 24 * co)
-}
 
 /// Transforms and packs a weight for [`conv2d`]; `weight`: `[co, 3, 3, ci] f32`, `packed`: of [`packed_size`].
 ///
@@ -83,6 +44,26 @@ pub fn pack_weight(cpu: &Cpu, shape: &ConvShape, weight: &[f32], packed: &mut Pa
             // SAFETY: `lines` are the steps of one panel; the variant's instructions were detected when `packed` was made.
             unsafe { variant.packer.right(&b, (0, 1), (0, ci), steps, lines.as_mut_ptr(), steps) };
         });
+    });
+}
+
+/// Flips, transposes, transforms and packs a weight for [`conv2d_input_gradient`]; `weight`: `[co, 3, 3, ci] f32`, `packed`: of
+/// [`packed_size`] of the [`transposed`] shape.
+///
+/// # Panics
+/// When a size does not fit.
+pub fn pack_transposed_weight(cpu: &Cpu, shape: &ConvShape, weight: &[f32], packed: &mut PackedMatrix) {
+    let transposed = transposed(shape).expect("a convolution whose input gradient is computed so");
+    assert_eq!(weight.len(), shape.weight_len(), "weight is [co, 3, 3, ci]");
+    let (ci, co) = (shape.channels_in, shape.channels_out);
+    with_scratch(weight.len(), |flipped| {
+        cpu.pool.run_chunks(flipped, 9 * co, |i, kernel| {
+            for (tap, values) in kernel.chunks_exact_mut(co).enumerate() {
+                let from = weight[(8 - tap) * ci + i..].iter().step_by(9 * ci);
+                values.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+            }
+        });
+        pack_weight(cpu, &transposed, flipped, packed);
     });
 }
 
@@ -128,8 +109,7 @@ pub fn conv2d(
     assert_eq!(out.len(), shape.output_len(), "out is [B, OH, OW, co]");
     assert!(epilogue.bias.is_none_or(|bias| bias.len() == shape.channels_out), "bias size");
     assert!(epilogue.residual.is_none_or(|residual| residual.len() == out.len()), "residual size");
-    let (height, width) = shape.output();
-    let squares = (height.div_ceil(2), width.div_ceil(2));
+    let squares = Squares::new(shape);
     let (variant, lines) = packed.lines();
     let steps = variant.steps(shape.channels_in);
     let count = if shape.channels_in > WIDE { WIDE_TASK_PATCHES } else { TASK_PATCHES };
@@ -142,12 +122,12 @@ pub fn conv2d(
         // A line more than the steps, and after each position: places with the same remainder share few sets of the cache.
         stride: steps.next_multiple_of(WIDTH) + WIDTH,
         squares,
-        output: (height, width),
+        output: shape.output(),
         channels: shape.channels_out,
         epilogue,
         out: SendPtr(out.as_mut_ptr()),
     };
-    let total = shape.batch * squares.0 * squares.1;
+    let total = squares.count();
     let (words, sums) = (POSITIONS * work.position_words(), POSITIONS * work.position_sums());
     cpu.pool.run(total.div_ceil(count), |task| {
         let _configuration = variant.configure();
@@ -159,6 +139,17 @@ pub fn conv2d(
             cpu.isa.dispatch(Task { work: &work, first, count: count.min(total - first), packed, sums, zeros });
         });
     });
+}
+
+/// Backward of [`conv2d`] without its epilogue: the input's gradient, overwritten.
+///
+/// `dy`: `[B, OH, OW, co] f32`; `packed`: by [`pack_transposed_weight`]; `dx`: `[B, H, W, ci] f32`.
+///
+/// # Panics
+/// When a size does not fit.
+pub fn conv2d_input_gradient(cpu: &Cpu, shape: &ConvShape, dy: &[f32], packed: &PackedMatrix, dx: &mut [f32]) {
+    let transposed = transposed(shape).expect("a convolution whose input gradient is computed so");
+    conv2d(cpu, &transposed, dy, packed, &Epilogue::default(), dx);
 }
 
 /// What the tasks of one convolution share.
@@ -173,8 +164,7 @@ struct Work<'a> {
     count: usize,
     /// Words of a packed row.
     stride: usize,
-    /// Squares of 2×2 outputs in a picture.
-    squares: (usize, usize),
+    squares: Squares,
     output: (usize, usize),
     /// Output channels.
     channels: usize,
@@ -191,13 +181,6 @@ impl Work<'_> {
     /// Values from one position's sums to the next's.
     fn position_sums(&self) -> usize {
         self.count * TILE_COLUMNS + WIDTH
-    }
-
-    /// The picture of square `i` of all, and its first output row and column.
-    #[inline(always)]
-    fn square(&self, i: usize) -> (usize, usize, usize) {
-        let (line, x) = (i / self.squares.1, i % self.squares.1);
-        (line / self.squares.0, 2 * (line % self.squares.0), 2 * x)
     }
 }
 
@@ -222,16 +205,17 @@ impl Kernel for Task<'_> {
         for i in 0..self.count {
             self.transform_patch(s, i);
         }
-        let (_, tile_panels) = self.work.variant.micro.shape();
         let panels = self.work.channels / WIDTH;
-        for panel in (0..panels).step_by(tile_panels) {
-            let end = panels.min(panel + tile_panels);
-            self.multiply(panel, end - panel);
+        let mut panel = 0;
+        while panel < panels {
+            let count = self.work.variant.micro.panels(panels - panel);
+            self.multiply(panel, count);
             for i in 0..self.count {
-                for column in (0..(end - panel) * WIDTH).step_by(S::LANES) {
+                for column in (0..count * WIDTH).step_by(S::LANES) {
                     self.transform_sums(s, i, panel * WIDTH, column);
                 }
             }
+            panel += count;
         }
     }
 }
@@ -241,18 +225,8 @@ impl Task<'_> {
     #[inline(always)]
     fn transform_patch<S: Simd>(&mut self, s: S, i: usize) {
         let work = self.work;
-        let patches = work.patches;
-        let ci = patches.channels;
-        let (item, y, x) = work.square(self.first + i);
-        let mut pixels = [self.zeros; POSITIONS];
-        for row in 0..SIDE {
-            let Some(y) = patches.rows.index(y, row) else { continue };
-            for column in 0..SIDE {
-                let Some(x) = patches.columns.index(x, column) else { continue };
-                let at = ((item * patches.rows.input + y) * patches.columns.input + x) * ci;
-                pixels[row * SIDE + column] = &patches.data[at..at + ci];
-            }
-        }
+        let ci = work.patches.channels;
+        let pixels = pixels(work.patches, work.squares.get(self.first + i), (0, ci), self.zeros);
         let row = i * work.stride;
         if work.variant.pairs() && S::LANES == WIDTH {
             for c in (0..ci).step_by(GROUP) {
@@ -292,6 +266,7 @@ impl Task<'_> {
                     let block = Block {
                         a: self.packed.as_ptr().add(position * words + row * stride).cast(),
                         a_stride: stride,
+                        a_step: 1,
                         b,
                         panel_lines: steps,
                         steps,
@@ -318,7 +293,7 @@ impl Task<'_> {
             half[0][j] = s.add(s.add(m[j], m[SIDE + j]), m[2 * SIDE + j]);
             half[1][j] = s.sub(s.sub(m[SIDE + j], m[2 * SIDE + j]), m[3 * SIDE + j]);
         }
-        let (item, y, x) = work.square(self.first + i);
+        let (item, y, x) = work.squares.get(self.first + i);
         let channel = first + column;
         for (row, h) in half.into_iter().enumerate() {
             let outputs = [s.add(s.add(h[0], h[1]), h[2]), s.sub(s.sub(h[1], h[2]), h[3])];
@@ -346,31 +321,4 @@ impl Task<'_> {
             }
         }
     }
-}
-
-/// `Bᵀ d B` for the channels of a vector from `c` on.
-#[inline(always)]
-fn transform<S: Simd>(s: S, pixels: &[&[f32]; POSITIONS], c: usize) -> [S::F32; POSITIONS] {
-    let mut d = [s.zero(); POSITIONS];
-    for (d, pixel) in d.iter_mut().zip(pixels) {
-        *d = s.load(&pixel[c..]);
-    }
-    // Rows, then columns.
-    let mut rows = d;
-    for j in 0..SIDE {
-        let [a, b, c, d] = [d[j], d[SIDE + j], d[2 * SIDE + j], d[3 * SIDE + j]];
-        rows[j] = s.sub(a, c);
-        rows[SIDE + j] = s.add(b, c);
-        rows[2 * SIDE + j] = s.sub(c, b);
-        rows[3 * SIDE + j] = s.sub(b, d);
-    }
-    let mut out = rows;
-    for i in (0..POSITIONS).step_by(SIDE) {
-        let [a, b, c, d] = [rows[i], rows[i + 1], rows[i + 2], rows[i + 3]];
-        out[i] = s.sub(a, c);
-        out[i + 1] = s.add(b, c);
-        out[i + 2] = s.sub(c, b);
-        out[i + 3] = s.sub(b, d);
-    }
-    out
 }
