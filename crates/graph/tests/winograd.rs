@@ -72,6 +72,11 @@ fn fusing_keeps_the_result() {
 }
 
 #[test]
+fn running_twice_gives_the_same() {
+    NETWORK.running_twice_gives_the_same();
+}
+
+#[test]
 fn small_batches_add_up() {
     NETWORK.small_batches_add_up();
 }

@@ -335,7 +335,7 @@ impl Product<'_> {
                 let block = Block {
                     a: a.wrapping_add(row * self.a_stride),
                     a_stride: self.a_stride,
-                    a_step: 1,
+                    is_turned: false,
                     b,
                     panel_lines: self.panel_lines,
                     steps: self.steps,

@@ -240,7 +240,7 @@ fn self_test() -> bool {
         let block = Block {
             a: a.as_ptr(),
             a_stride: A_STRIDE,
-            a_step: 1,
+            is_turned: false,
             b: b.as_ptr(),
             panel_lines: PANEL_LINES,
             steps: STEPS,

@@ -579,7 +579,7 @@ impl Work<'_> {
                     let block = Block {
                         a: words.as_ptr().add(row * stride),
                         a_stride: stride,
-                        a_step: 1,
+                        is_turned: false,
                         b: packed.b.as_ptr().add((panel - first_panel) * panel_lines + first_line),
                         panel_lines,
                         steps: chunk.steps,

@@ -48,10 +48,10 @@ impl Sums {
 pub(crate) struct Block {
     /// Rows of words.
     pub(crate) a: *const u32,
-    /// Words from one row to the next.
+    /// Words from one row to the next, or, where they are turned, from one step to the next.
     pub(crate) a_stride: usize,
-    /// Words from one step to the next; only 1 for AMX.
-    pub(crate) a_step: usize,
+    /// Whether the words of a step are beside each other, not those of a row; only words of f32 may be.
+    pub(crate) is_turned: bool,
     /// The first line of the first panel.
     pub(crate) b: *const Line,
     /// Lines from one panel to the next.
@@ -60,6 +60,14 @@ pub(crate) struct Block {
     pub(crate) steps: usize,
     /// What the steps fetch for later; only AVX-512 does.
     pub(crate) ahead: Fetch,
+}
+
+impl Block {
+    /// Where the word of a row and a step is; `is_turned` as the field, known when micro-kernels are compiled.
+    #[inline(always)]
+    fn place(&self, is_turned: bool, row: usize, step: usize) -> usize {
+        if is_turned { step * self.a_stride + row } else { row * self.a_stride + step }
+    }
 }
 
 /// A family of micro-kernels.
@@ -166,7 +174,7 @@ impl Micro {
     /// Computes the sums of `rows` rows and `panels` panels, both at most [`shape`](Self::shape).
     ///
     /// # Safety
-    /// `block` must be readable for `steps` words of `rows` rows (AMX: rounded up to 16) and `steps` lines of each panel, the
+    /// `block` must be turned only if the words are f32, be readable for `steps` words of `rows` rows (AMX: rounded up to 16) and `steps` lines of each panel, the
     /// columns of the panels in as many rows of `out` be writable, those that it adds be readable, the machine have the
     /// instructions, and for AMX the thread hold a `TileConfiguration`, `steps` be a multiple of 16 and `out` be a tile.
     pub(crate) unsafe fn run(self, rows: usize, panels: usize, block: &Block, out: Sums) {
@@ -176,14 +184,21 @@ impl Micro {
             match self {
                 Self::Scalar => scalar(rows, block, out),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => x86::avx2(rows, block, out),
+                Self::Avx2 if block.is_turned => x86::avx2::<true>(rows, block, out),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => x86::avx512(rows, panels, block, out),
+                Self::Avx2 => x86::avx2::<false>(rows, block, out),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512Bf16 => x86::avx512_bf16(rows, panels, block, out),
+                Self::Avx512 if block.is_turned => x86::avx512::<true>(rows, panels, block, out),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 => x86::avx512::<false>(rows, panels, block, out),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512Bf16 => {
+                    debug_assert!(!block.is_turned);
+                    x86::avx512_bf16(rows, panels, block, out);
+                }
                 #[cfg(target_arch = "x86_64")]
                 Self::Amx => {
-                    debug_assert!(block.a_step == 1 && out.stride == TILE_COLUMNS && out.add.is_null());
+                    debug_assert!(!block.is_turned && out.stride == TILE_COLUMNS && out.add.is_null());
                     super::amx::tile_product(rows, panels, block, out.at.cast());
                 }
             }
@@ -200,7 +215,7 @@ unsafe fn scalar(rows: usize, block: &Block, out: Sums) {
             let line = unsafe { &(*block.b.add(step)).0 };
             for (i, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: the caller's: `steps` words of R rows are readable.
-                let x = f32::from_bits(unsafe { *block.a.add(i * block.a_stride + step * block.a_step) });
+                let x = f32::from_bits(unsafe { *block.a.add(block.place(block.is_turned, i, step)) });
                 for (sum, y) in sums.iter_mut().zip(line) {
                     *sum += x * f32::from_bits(*y);
                 }
@@ -239,7 +254,7 @@ mod x86 {
 
     /// R rows and one panel of two vectors.
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2_fixed<const R: usize>(block: &Block, out: Sums) {
+    unsafe fn avx2_fixed<const R: usize, const TURNED: bool>(block: &Block, out: Sums) {
         let mut sums = [[_mm256_setzero_ps(); 2]; R];
         for step in 0..block.steps {
             // SAFETY: the caller's: `steps` lines of 16 f32 and `steps` words of R rows are readable.
@@ -247,7 +262,7 @@ mod x86 {
                 let line = block.b.add(step).cast::<f32>();
                 let b = [_mm256_load_ps(line), _mm256_load_ps(line.add(8))];
                 for (i, sums) in sums.iter_mut().enumerate() {
-                    let x = _mm256_broadcast_ss(&*block.a.add(i * block.a_stride + step * block.a_step).cast::<f32>());
+                    let x = _mm256_broadcast_ss(&*block.a.add(block.place(TURNED, i, step)).cast::<f32>());
                     sums[0] = _mm256_fmadd_ps(x, b[0], sums[0]);
                     sums[1] = _mm256_fmadd_ps(x, b[1], sums[1]);
                 }
@@ -269,16 +284,16 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2(rows: usize, block: &Block, out: Sums) {
+    pub(super) unsafe fn avx2<const TURNED: bool>(rows: usize, block: &Block, out: Sums) {
         // SAFETY: the caller's.
         unsafe {
             match rows {
-                1 => avx2_fixed::<1>(block, out),
-                2 => avx2_fixed::<2>(block, out),
-                3 => avx2_fixed::<3>(block, out),
-                4 => avx2_fixed::<4>(block, out),
-                5 => avx2_fixed::<5>(block, out),
-                _ => avx2_fixed::<6>(block, out),
+                1 => avx2_fixed::<1, TURNED>(block, out),
+                2 => avx2_fixed::<2, TURNED>(block, out),
+                3 => avx2_fixed::<3, TURNED>(block, out),
+                4 => avx2_fixed::<4, TURNED>(block, out),
+                5 => avx2_fixed::<5, TURNED>(block, out),
+                _ => avx2_fixed::<6, TURNED>(block, out),
             }
         }
     }
@@ -287,7 +302,7 @@ mod x86 {
     macro_rules! avx512_kernels {
         ($features:literal, $name:ident, $fixed:ident, |$sum:ident, $a:ident, $b:ident| $product:expr) => {
             #[target_feature(enable = $features)]
-            unsafe fn $fixed<const R: usize, const P: usize>(block: &Block, out: Sums) {
+            unsafe fn $fixed<const R: usize, const P: usize, const TURNED: bool>(block: &Block, out: Sums) {
                 let mut sums = [[_mm512_setzero_ps(); P]; R];
                 for step in 0..block.steps {
                     // SAFETY: the caller's: `steps` lines of P panels and `steps` words of R rows are readable. A prefetch is a
@@ -301,7 +316,7 @@ mod x86 {
                             *b = _mm512_load_si512(block.b.add(j * block.panel_lines + step).cast());
                         }
                         for (i, sums) in sums.iter_mut().enumerate() {
-                            let $a = _mm512_set1_epi32(*block.a.add(i * block.a_stride + step * block.a_step) as i32);
+                            let $a = _mm512_set1_epi32(*block.a.add(block.place(TURNED, i, step)) as i32);
                             for (sum, b) in sums.iter_mut().zip(b) {
                                 let ($sum, $b) = (*sum, b);
                                 *sum = $product;
@@ -326,18 +341,18 @@ mod x86 {
             }
 
             #[target_feature(enable = $features)]
-            unsafe fn $name<const P: usize>(rows: usize, block: &Block, out: Sums) {
+            unsafe fn $name<const P: usize, const TURNED: bool>(rows: usize, block: &Block, out: Sums) {
                 // SAFETY: the caller's.
                 unsafe {
                     match rows {
-                        1 => $fixed::<1, P>(block, out),
-                        2 => $fixed::<2, P>(block, out),
-                        3 => $fixed::<3, P>(block, out),
-                        4 => $fixed::<4, P>(block, out),
-                        5 => $fixed::<5, P>(block, out),
-                        6 => $fixed::<6, P>(block, out),
-                        7 => $fixed::<7, P>(block, out),
-                        _ => $fixed::<8, P>(block, out),
+                        1 => $fixed::<1, P, TURNED>(block, out),
+                        2 => $fixed::<2, P, TURNED>(block, out),
+                        3 => $fixed::<3, P, TURNED>(block, out),
+                        4 => $fixed::<4, P, TURNED>(block, out),
+                        5 => $fixed::<5, P, TURNED>(block, out),
+                        6 => $fixed::<6, P, TURNED>(block, out),
+                        7 => $fixed::<7, P, TURNED>(block, out),
+                        _ => $fixed::<8, P, TURNED>(block, out),
                     }
                 }
             }
@@ -355,13 +370,13 @@ mod x86 {
     });
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    pub(super) unsafe fn avx512(rows: usize, panels: usize, block: &Block, out: Sums) {
+    pub(super) unsafe fn avx512<const TURNED: bool>(rows: usize, panels: usize, block: &Block, out: Sums) {
         // SAFETY: the caller's.
         unsafe {
             match panels {
-                1 => f32_rows::<1>(rows, block, out),
-                2 => f32_rows::<2>(rows, block, out),
-                _ => f32_rows::<3>(rows, block, out),
+                1 => f32_rows::<1, TURNED>(rows, block, out),
+                2 => f32_rows::<2, TURNED>(rows, block, out),
+                _ => f32_rows::<3, TURNED>(rows, block, out),
             }
         }
     }
@@ -371,9 +386,9 @@ mod x86 {
         // SAFETY: the caller's.
         unsafe {
             match panels {
-                1 => bf16_rows::<1>(rows, block, out),
-                2 => bf16_rows::<2>(rows, block, out),
-                _ => bf16_rows::<3>(rows, block, out),
+                1 => bf16_rows::<1, false>(rows, block, out),
+                2 => bf16_rows::<2, false>(rows, block, out),
+                _ => bf16_rows::<3, false>(rows, block, out),
             }
         }
     }

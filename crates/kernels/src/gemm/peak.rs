@@ -72,7 +72,7 @@ fn micro_kernel(variant: Variant) -> f64 {
         let block = Block {
             a: black_box(a.as_ptr().cast()),
             a_stride: STEPS + WIDTH,
-            a_step: 1,
+            is_turned: false,
             b: b.as_ptr(),
             panel_lines: STEPS,
             steps: STEPS,

@@ -266,7 +266,7 @@ impl Task<'_> {
                     let block = Block {
                         a: self.packed.as_ptr().add(position * words + row * stride).cast(),
                         a_stride: stride,
-                        a_step: 1,
+                        is_turned: false,
                         b,
                         panel_lines: steps,
                         steps,

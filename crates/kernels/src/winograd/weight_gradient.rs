@@ -245,8 +245,9 @@ impl Task<'_> {
         let sums = &mut self.sums[position * BLOCK * BLOCK..(position + 1) * BLOCK * BLOCK];
         assert!(steps <= CHUNK && rows <= BLOCK && columns <= BLOCK && columns.is_multiple_of(WIDTH));
         assert!(left.len() == Memory::LEFT && right.len() == Memory::RIGHT);
-        let (a, (a_stride, a_step), b) = if variant.plain() {
-            (outputs.as_ptr(), (1, BLOCK), patches.as_ptr())
+        let is_turned = variant.plain();
+        let (a, a_stride, b) = if is_turned {
+            (outputs.as_ptr(), BLOCK, patches.as_ptr())
         } else {
             let operand = |data, outer| Operand { data, stride: BLOCK, outer, k: count, k_major: true, patches: None };
             // SAFETY: the assertions: there is room for 64 rows and 4 panels of 32 steps; the variant's instructions were detected.
@@ -256,7 +257,7 @@ impl Task<'_> {
                 let to = right.as_mut_ptr().cast();
                 variant.packer.right(&operand(patches, columns), (0, panels), (0, count), steps, to, CHUNK);
             }
-            (left.as_ptr(), (ROW_WORDS, 1), right.as_ptr())
+            (left.as_ptr(), ROW_WORDS, right.as_ptr())
         };
         let (tile_rows, _) = variant.micro.shape();
         let mut tile = Tile([[0.0; TILE_COLUMNS]; TILE_ROWS]);
@@ -271,9 +272,9 @@ impl Task<'_> {
                 // which there are two, is configured, and has a multiple of 16 steps. The sums are 64 rows of 64.
                 unsafe {
                     let b = b.cast::<Line>().add(panel * CHUNK);
-                    let a = a.add(row * a_stride).cast();
+                    let a = a.add(if is_turned { row } else { row * a_stride }).cast();
                     let ahead = Fetch::nothing(b);
-                    let block = Block { a, a_stride, a_step, b, panel_lines: CHUNK, steps, ahead };
+                    let block = Block { a, a_stride, is_turned, b, panel_lines: CHUNK, steps, ahead };
                     if variant.micro.writes_output() {
                         let out = sums.as_mut_ptr().add(at);
                         let added = if is_added { out } else { std::ptr::null_mut() };
