@@ -113,25 +113,19 @@ impl<'a> Window<'a> {
         Self { first: self.first + start * self.stride, rows: end - start, ..self }
     }
 
-    /// What fetches it in `steps` steps.
+    /// What fetches it in `steps` steps: all of it if its rows touch, else the first. Finding each row costs micro-kernels more than
+    /// fetching gains.
     pub(super) fn fetch(self, steps: usize) -> Fetch {
         let at = self.data.as_ptr().wrapping_add(self.first).cast::<u8>();
-        // A power of two: a micro-kernel can afford a shift, no division.
-        let row_shift = (steps / self.rows.max(1)).max(1).ilog2();
-        let bytes = if self.rows == 0 { 0 } else { (self.width * size_of::<f32>()).div_ceil(1 << row_shift) };
-        let skip = (self.stride * size_of::<f32>()).wrapping_sub(bytes << row_shift);
-        Fetch { at, skip, row_shift, bytes }
+        let rows = if self.width == self.stride { self.rows } else { self.rows.min(1) };
+        Fetch { at, bytes: (rows * self.width * size_of::<f32>()).div_ceil(steps.max(1)) }
     }
 }
 
-/// Memory that is fetched meanwhile, row after row. It is only a hint: any address will do.
+/// Memory that is fetched meanwhile. It is only a hint: any address will do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fetch {
     pub(crate) at: *const u8,
-    /// Bytes from the end of a row to the next, wrapping.
-    pub(crate) skip: usize,
-    /// The logarithm of the steps that a row takes.
-    pub(crate) row_shift: u32,
     /// Bytes a step.
     pub(crate) bytes: usize,
 }
@@ -139,7 +133,7 @@ pub(crate) struct Fetch {
 impl Fetch {
     /// Fetches nothing but the line at `p`.
     pub(crate) fn nothing(p: *const Line) -> Self {
-        Self { at: p.cast(), skip: 0, row_shift: 0, bytes: 0 }
+        Self { at: p.cast(), bytes: 0 }
     }
 }
 
