@@ -63,7 +63,8 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Where the word of a row and a step is; `is_turned` as the field, known when micro-kernels are compiled.
+    /// Where the word of a row and a step is. `is_turned` is the field's value, which micro-kernels know when they are compiled:
+    /// finding it out as they run takes instructions for every word.
     #[inline(always)]
     fn place(&self, is_turned: bool, row: usize, step: usize) -> usize {
         if is_turned { step * self.a_stride + row } else { row * self.a_stride + step }
@@ -174,9 +175,10 @@ impl Micro {
     /// Computes the sums of `rows` rows and `panels` panels, both at most [`shape`](Self::shape).
     ///
     /// # Safety
-    /// `block` must be turned only if the words are f32, be readable for `steps` words of `rows` rows (AMX: rounded up to 16) and `steps` lines of each panel, the
-    /// columns of the panels in as many rows of `out` be writable, those that it adds be readable, the machine have the
-    /// instructions, and for AMX the thread hold a `TileConfiguration`, `steps` be a multiple of 16 and `out` be a tile.
+    /// `block` must be readable for `steps` words of `rows` rows (AMX: rounded up to 16) and `steps` lines of each panel, and be
+    /// turned only if the words are f32; the columns of the panels in as many rows of `out` must be writable, those that it adds be
+    /// readable, the machine have the instructions, and for AMX the thread hold a `TileConfiguration`, `steps` be a multiple of 16
+    /// and `out` be a tile.
     pub(crate) unsafe fn run(self, rows: usize, panels: usize, block: &Block, out: Sums) {
         debug_assert!((1..=self.shape().0).contains(&rows) && (1..=self.shape().1).contains(&panels));
         // SAFETY: the caller's.
@@ -305,7 +307,7 @@ mod x86 {
 
     /// One step of R rows and P panels.
     macro_rules! one_step {
-        ($block:ident, $sums:ident, $step:ident, $R:ident, $P:ident, $TURNED:ident, |$sum:ident, $a:ident, $b:ident| $product:expr) => {{
+        ($block:ident, $sums:ident, $step:ident, $P:ident, $TURNED:ident, |$sum:ident, $a:ident, $b:ident| $product:expr) => {{
             let mut b = [_mm512_setzero_si512(); $P];
             for (j, b) in b.iter_mut().enumerate() {
                 *b = _mm512_load_si512($block.b.add(j * $block.panel_lines + $step).cast());
@@ -336,13 +338,13 @@ mod x86 {
                                 let ahead = block.ahead.at.wrapping_add(step * block.ahead.bytes);
                                 _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
                             }
-                            one_step!(block, sums, step, R, P, TURNED, |$sum, $a, $b| $product);
+                            one_step!(block, sums, step, P, TURNED, |$sum, $a, $b| $product);
                         }
                     }
                 }
                 for step in whole..block.steps {
                     // SAFETY: as above.
-                    unsafe { one_step!(block, sums, step, R, P, TURNED, |$sum, $a, $b| $product) };
+                    unsafe { one_step!(block, sums, step, P, TURNED, |$sum, $a, $b| $product) };
                 }
                 for (i, sums) in sums.iter().enumerate() {
                     for (j, sum) in sums.iter().enumerate() {
