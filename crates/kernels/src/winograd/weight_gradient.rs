@@ -30,7 +30,7 @@ const CHUNK_VALUES: usize = CHUNK * BLOCK + WIDTH;
 const ROW_WORDS: usize = CHUNK + WIDTH;
 /// Sums of a block.
 const BLOCK_SUMS: usize = POSITIONS * BLOCK * BLOCK;
-/// Rows of a kernel in one task of the last step.
+/// Kernels, one for each output channel, of a task of the last step.
 const KERNELS: usize = 4;
 
 /// Backward of [`conv2d`](super::conv2d) without its epilogue: the weight's gradient, overwritten.
