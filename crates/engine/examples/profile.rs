@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         cpu.pool.threads(),
         cpu.isa
     );
-    let cost = graph::cost::Cost::new(&graph);
+    let cost = graph::cost::Cost::new(&graph, precision);
     for (kind, time) in executor.profile() {
         let seconds = time.as_secs_f64() / f64::from(runs);
         let part = cost.kind(kind);

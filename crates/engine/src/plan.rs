@@ -1,5 +1,6 @@
 //! What a job will take, before it runs: seconds, peak memory, FLOPs, cost.
 
+use graph::Precision;
 use graph::cost::Cost;
 use models::jit::Geometry;
 use sampling::Sampler;
@@ -65,7 +66,7 @@ pub fn plan(
     let (isa, threads, precision) = options.choose()?;
     let tokens = text_tokens(request, model)?;
     let (rates, measured_now) = rates::load_or_measure(model, options, fresh)?;
-    let job = price(request, model, frame, tokens, &rates)?;
+    let job = price(request, model, frame, tokens, precision, &rates)?;
     let load_seconds = model.open_seconds + rates.load_seconds;
     Ok(Plan {
         seconds: job.seconds,
@@ -103,7 +104,14 @@ struct Job {
 }
 
 /// Adds up every evaluation that the pipeline will make.
-fn price(request: &Request, model: &Model, frame: Frame, tokens: usize, rates: &Rates) -> Result<Job, EngineError> {
+fn price(
+    request: &Request,
+    model: &Model,
+    frame: Frame,
+    tokens: usize,
+    precision: Precision,
+    rates: &Rates,
+) -> Result<Job, EngineError> {
     let size = frame.drawn;
     let config = &model.info.config;
     let together = pictures_together(config, size, request.count);
@@ -137,7 +145,7 @@ fn price(request: &Request, model: &Model, frame: Frame, tokens: usize, rates: &
                 width: size.width as usize,
                 text_tokens: tokens,
             };
-            let cost = Cost::new(&build_graph(config, geometry)?);
+            let cost = Cost::new(&build_graph(config, geometry)?, precision);
             let patches = (geometry.width / config.patch) * (geometry.height / config.patch);
             let runs = groups * evaluations;
             job.seconds += rates.setup_seconds(patches, geometry.batch);
@@ -151,7 +159,7 @@ fn price(request: &Request, model: &Model, frame: Frame, tokens: usize, rates: &
     }
     if frame.enlarge > 1 {
         let large = Enlarger::enlarged(size).pixels();
-        let cost = Cost::new(&enlarge::build_graph(&Enlarger::built_in_config()?, size)?);
+        let cost = Cost::new(&enlarge::build_graph(&Enlarger::built_in_config()?, size)?, precision);
         // The rate was measured with the writing of what is enlarged.
         let enlarging = (rates.enlarging_seconds_per_pixel - rates.png_seconds_per_pixel).max(0.0);
         job.seconds += enlarging * large as f64 * count as f64;

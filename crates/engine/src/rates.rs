@@ -24,7 +24,7 @@ const CURVES: [(u32, &[u32]); 5] =
 /// Steps of a measured job.
 const STEPS: u32 = 8;
 /// Higher whenever something else is measured than before, or it has become faster, so that what was kept is measured again.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Speed at one number of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -120,6 +120,7 @@ pub fn load_or_measure(model: &Model, options: &Options, fresh: bool) -> Result<
 }
 
 fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, EngineError> {
+    let (_, _, precision) = options.choose()?;
     let begin = Instant::now();
     let mut engine = Engine::new(model, options)?;
     let load_seconds = begin.elapsed().as_secs_f64();
@@ -156,7 +157,7 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
             let side = side as usize;
             let pixels = side * patch as usize;
             let geometry = Geometry { batch: batch as usize, height: pixels, width: pixels, text_tokens: 10 };
-            let flops = Cost::new(&build_graph(&model.info.config, geometry)?).flops as f64;
+            let flops = Cost::new(&build_graph(&model.info.config, geometry)?, precision).flops as f64;
             let patches = (side * side) as f64;
             points.push(Point {
                 patches,

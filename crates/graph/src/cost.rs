@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use kernels::gemm::Precision;
 use kernels::winograd;
 
 use crate::graph::{Graph, Node, Role, Tensor};
+use crate::packed::packed_bytes;
 use crate::plan::Plan;
 use crate::{Conv2dOptions, Op, OpKind};
 
@@ -32,22 +34,22 @@ pub struct Cost {
     pub bytes: u64,
     /// Learned values.
     pub parameters: u64,
-    /// f32 bytes of the parameters.
-    pub parameter_bytes: u64,
+    /// Bytes of the parameters as kernels read them, each for every way it is read in.
+    pub packed_bytes: u64,
     /// Arena that holds all activations.
     pub arena_bytes: u64,
 }
 
 impl Cost {
-    /// Prices a graph.
-    pub fn new(graph: &Graph) -> Self {
+    /// Prices a graph whose products are made in a precision.
+    pub fn new(graph: &Graph, precision: Precision) -> Self {
         let mut by_kind: BTreeMap<OpKind, KindCost> = BTreeMap::new();
         for node in graph.nodes().iter().filter(|n| n.op != Op::Reshape) {
             let entry = by_kind.entry(node.op.kind()).or_default();
             entry.nodes += 1;
             let flops = flops(graph, node);
             entry.flops += flops;
-            entry.done += winograd_flops(graph, node).unwrap_or(flops);
+            entry.done += winograd_flops(graph, node, precision).unwrap_or(flops);
             entry.bytes += node.inputs.iter().chain(&node.outputs).map(|&t| 4 * graph.len(t) as u64).sum::<u64>();
         }
         let parameters: u64 =
@@ -57,7 +59,7 @@ impl Cost {
             bytes: by_kind.values().map(|c| c.bytes).sum(),
             by_kind,
             parameters,
-            parameter_bytes: 4 * parameters,
+            packed_bytes: packed_bytes(graph, precision),
             arena_bytes: Plan::new(graph).peak_bytes() as u64,
         }
     }
@@ -163,7 +165,7 @@ fn flops(graph: &Graph, node: &Node) -> u64 {
 }
 
 /// FLOPs of a convolution or gradient that multiplies as Winograd's; none for other nodes.
-fn winograd_flops(graph: &Graph, node: &Node) -> Option<u64> {
+fn winograd_flops(graph: &Graph, node: &Node, precision: Precision) -> Option<u64> {
     let (i, o) = (&node.inputs, &node.outputs);
     let shape = |options: &Conv2dOptions, x, weight| options.shape(graph.shape(x), graph.shape(weight));
     let shape = match &node.op {
@@ -172,7 +174,7 @@ fn winograd_flops(graph: &Graph, node: &Node) -> Option<u64> {
         Op::Conv2dWeightGradient { options } => Some(shape(options, i[1], o[0])),
         _ => None,
     };
-    shape.filter(winograd::fits).map(|shape| winograd::flops(&shape))
+    shape.filter(winograd::fits).map(|shape| winograd::flops(precision, &shape))
 }
 
 /// Values that meet one filter of a convolution's weight: kh·kw·Ci.
@@ -194,6 +196,7 @@ fn keys(graph: &Graph, node: &Node, segments: &[crate::op::SegmentColumns]) -> u
 #[cfg(test)]
 mod tests {
     use super::*;
+
     #[test]
     fn winograd_does_fewer_operations_than_are_counted() {
         let conv = |channels: usize| {
@@ -203,11 +206,12 @@ mod tests {
             let options = Conv2dOptions { padding: [1; 4], ..Conv2dOptions::default() };
             let y = g.conv2d(x, w, None, options).unwrap();
             g.output("y", y).unwrap();
-            Cost::new(&g).kind(OpKind::Conv)
+            [Precision::F32, Precision::Bf16].map(|precision| Cost::new(&g, precision).kind(OpKind::Conv))
         };
-        let (direct, winograd) = (conv(4), conv(64));
+        let ([direct, _], [large, winograd]) = (conv(4), conv(64));
         assert_eq!((direct.flops, direct.done), (2 * 64 * 64 * 36, 2 * 64 * 64 * 36));
         assert_eq!((winograd.flops, winograd.done), (2 * 64 * 64 * 576, 16 * (32 * 64 * 64 + 32 * 64 + 24 * 64)));
+        assert_eq!((large.flops, large.done), (winograd.flops, 4 * (72 * 64 * 64 + 144 * 64 + 120 * 64)));
     }
 
     #[test]
@@ -217,10 +221,10 @@ mod tests {
         let w = g.parameter("w", &[16, 8]).unwrap();
         let y = g.linear(x, w, None).unwrap();
         g.output("y", y).unwrap();
-        let cost = Cost::new(&g);
+        let cost = Cost::new(&g, Precision::F32);
         assert_eq!(cost.flops, 2 * 6 * 8 * 16);
         assert_eq!(cost.bytes, 4 * (48 + 128 + 96));
-        assert_eq!((cost.parameters, cost.kind(OpKind::Linear).nodes), (128, 1));
+        assert_eq!((cost.parameters, cost.packed_bytes, cost.kind(OpKind::Linear).nodes), (128, 512, 1));
         let rates =
             Rates { matmul_flops_per_s: 1e9, attention_flops_per_s: 1e9, bytes_per_s: 1e9, per_node_overhead: 1e-6 };
         assert!((estimate_seconds(&cost, &rates) - (1536e-9 + 1e-6)).abs() < 1e-12);
@@ -238,7 +242,7 @@ mod tests {
         let weight = g.input("weight", &[2]).unwrap();
         let (loss, _) = g.weighted_squared_error(y, target, weight).unwrap();
         crate::autodiff::gradients(&mut g, loss).unwrap();
-        let cost = Cost::new(&g);
+        let cost = Cost::new(&g, Precision::F32);
         let (stem, conv) = (2 * (2 * 4 * 6) * 3 * 3, 2 * (2 * 2 * 3) * 5 * (3 * 3 * 3));
         assert_eq!(
             cost.kind(OpKind::Conv),

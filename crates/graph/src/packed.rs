@@ -4,7 +4,7 @@
 //! gradient when a graph has that node. Pictures of every size read the same packed weight. Everything else (biases, norm
 //! weights, tables) stays f32. Nothing else is kept, so a checkpoint can be dropped after packing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{RwLock, RwLockReadGuard, mpsc};
 
 use kernels::Cpu;
@@ -19,7 +19,7 @@ use crate::{Conv2dOptions, Op, ParameterError, Parameters};
 const BUFFERS: usize = 2;
 
 /// How a node reads a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Use {
     /// `[K, N]` operand of a forward product; a convolution's K is kh·kw·Ci.
     Forward,
@@ -35,16 +35,11 @@ pub(crate) enum Use {
     Plain,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 struct Entry {
     shape: Vec<usize>,
-    forward: Option<usize>,
-    backward: Option<usize>,
-    winograd: Option<usize>,
-    winograd_flipped: Option<usize>,
-    /// For each upsampling, from 1.
-    flipped: [Option<usize>; 2],
-    plain: Option<usize>,
+    /// How it is read, and where in the store each operand is: among the matrices, or the plain ones.
+    places: Vec<(Use, usize)>,
 }
 
 /// The storage behind the lock.
@@ -146,40 +141,26 @@ impl PackedParameters {
             let shape = graph.shape(tensor);
             let entry = self.entries.entry(name.to_owned()).or_insert_with(|| {
                 self.names.push(name.to_owned());
-                Entry { shape: shape.to_vec(), ..Entry::default() }
+                Entry { shape: shape.to_vec(), places: Vec::new() }
             });
             if entry.shape != shape {
                 let found = format!("{shape:?} in another graph");
                 return Err(ParameterError::Shape { name: name.into(), expected: entry.shape.clone(), found });
             }
-            let matrix = |k, n, store: &mut Store| {
-                store.matrices.push(PackedMatrix::new(self.cpu.isa, self.precision, k, n));
-                store.matrices.len() - 1
-            };
-            match kind {
-                Use::Forward if entry.forward.is_none() => {
-                    entry.forward = Some(matrix(shape[1..].iter().product(), shape[0], store));
-                }
-                Use::Backward if entry.backward.is_none() => entry.backward = Some(matrix(shape[0], shape[1], store)),
-                Use::Flipped { upsample } if entry.flipped[upsample - 1].is_none() => {
-                    let conv = any_picture(shape, upsample);
-                    entry.flipped[upsample - 1] = Some(matrix(conv.transposed_patch(), conv.channels_in, store));
-                }
-                Use::Winograd if entry.winograd.is_none() => {
-                    let (k, n) = winograd::packed_size(&any_picture(shape, 1));
-                    entry.winograd = Some(matrix(k, n, store));
-                }
-                Use::WinogradFlipped if entry.winograd_flipped.is_none() => {
-                    let transposed = winograd::transposed(&any_picture(shape, 1)).expect("`use_of` found that it fits");
-                    let (k, n) = winograd::packed_size(&transposed);
-                    entry.winograd_flipped = Some(matrix(k, n, store));
-                }
-                Use::Plain if entry.plain.is_none() => {
-                    store.plain.push(Vec::new());
-                    entry.plain = Some(store.plain.len() - 1);
-                }
-                _ => {}
+            if entry.places.iter().any(|(known, _)| *known == kind) {
+                continue;
             }
+            let place = match matrix_size(kind, shape, self.precision) {
+                Some((k, n)) => {
+                    store.matrices.push(PackedMatrix::new(self.cpu.isa, self.precision, k, n));
+                    store.matrices.len() - 1
+                }
+                None => {
+                    store.plain.push(Vec::new());
+                    store.plain.len() - 1
+                }
+            };
+            entry.places.push((kind, place));
         }
         Ok(())
     }
@@ -190,28 +171,25 @@ impl PackedParameters {
             let found = format!("{} values", data.len());
             return Err(ParameterError::Shape { name: name.into(), expected: entry.shape.clone(), found });
         }
-        // weight [N, K] or [Co, kh, kw, Ci]: the forward operand [K, N] is its transpose, the backward operand [N, K] the
-        // weight itself.
-        if let Some(i) = entry.forward {
-            store.matrices[i].pack(&self.cpu, data, Layout::NK);
-        }
-        if let Some(i) = entry.backward {
-            store.matrices[i].pack(&self.cpu, data, Layout::KN);
-        }
-        if let Some(i) = entry.winograd {
-            winograd::pack_weight(&self.cpu, &any_picture(&entry.shape, 1), data, &mut store.matrices[i]);
-        }
-        if let Some(i) = entry.winograd_flipped {
-            winograd::pack_transposed_weight(&self.cpu, &any_picture(&entry.shape, 1), data, &mut store.matrices[i]);
-        }
-        for (i, upsample) in entry.flipped.iter().zip(1..) {
-            if let Some(i) = *i {
-                pack_transposed_weight(&self.cpu, &any_picture(&entry.shape, upsample), data, &mut store.matrices[i]);
+        for &(kind, place) in &entry.places {
+            let picture = |upsample| any_picture(&entry.shape, upsample);
+            match kind {
+                // weight [N, K] or [Co, kh, kw, Ci]: the forward operand [K, N] is its transpose, the backward operand [N, K] the
+                // weight itself.
+                Use::Forward => store.matrices[place].pack(&self.cpu, data, Layout::NK),
+                Use::Backward => store.matrices[place].pack(&self.cpu, data, Layout::KN),
+                Use::Flipped { upsample } => {
+                    pack_transposed_weight(&self.cpu, &picture(upsample), data, &mut store.matrices[place]);
+                }
+                Use::Winograd => winograd::pack_weight(&self.cpu, &picture(1), data, &mut store.matrices[place]),
+                Use::WinogradFlipped => {
+                    winograd::pack_transposed_weight(&self.cpu, &picture(1), data, &mut store.matrices[place]);
+                }
+                Use::Plain => {
+                    store.plain[place].clear();
+                    store.plain[place].extend_from_slice(data);
+                }
             }
-        }
-        if let Some(i) = entry.plain {
-            store.plain[i].clear();
-            store.plain[i].extend_from_slice(data);
         }
         Ok(())
     }
@@ -250,14 +228,42 @@ impl PackedParameters {
     /// Index into the store for one use of a parameter, if it was packed with this shape.
     pub(crate) fn find(&self, name: &str, shape: &[usize], kind: Use) -> Option<usize> {
         let entry = self.entries.get(name).filter(|e| e.shape == shape)?;
-        match kind {
-            Use::Forward => entry.forward,
-            Use::Backward => entry.backward,
-            Use::Flipped { upsample } => entry.flipped[upsample - 1],
-            Use::Winograd => entry.winograd,
-            Use::WinogradFlipped => entry.winograd_flipped,
-            Use::Plain => entry.plain,
+        entry.places.iter().find(|(known, _)| *known == kind).map(|(_, place)| *place)
+    }
+}
+
+/// Bytes of the parameters that a graph reads once they are packed, but for the padding of the last panels.
+pub(crate) fn packed_bytes(graph: &Graph, precision: Precision) -> u64 {
+    let mut counted = HashSet::new();
+    let mut bytes = 0;
+    for (tensor, name, kind) in uses(graph) {
+        if counted.insert((name, kind)) {
+            let shape = graph.shape(tensor);
+            bytes += match (matrix_size(kind, shape, precision), precision) {
+                (Some((k, n)), Precision::Bf16) => 2 * k * n,
+                (Some((k, n)), Precision::F32) => 4 * k * n,
+                (None, _) => 4 * shape.iter().product::<usize>(),
+            } as u64;
         }
+    }
+    bytes
+}
+
+/// Rows and columns of the packed operand that a parameter of this shape becomes; none if it stays as it is.
+fn matrix_size(kind: Use, shape: &[usize], precision: Precision) -> Option<(usize, usize)> {
+    match kind {
+        Use::Forward => Some((shape[1..].iter().product(), shape[0])),
+        Use::Backward => Some((shape[0], shape[1])),
+        Use::Flipped { upsample } => {
+            let conv = any_picture(shape, upsample);
+            Some((conv.transposed_patch(), conv.channels_in))
+        }
+        Use::Winograd => Some(winograd::packed_size(precision, &any_picture(shape, 1))),
+        Use::WinogradFlipped => {
+            let transposed = winograd::transposed(&any_picture(shape, 1)).expect("`use_of` found that it fits");
+            Some(winograd::packed_size(precision, &transposed))
+        }
+        Use::Plain => None,
     }
 }
 

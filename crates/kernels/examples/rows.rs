@@ -150,7 +150,7 @@ fn gradients(cpu: &Cpu) {
         let mut direct = PackedMatrix::new(cpu.isa, precision, shape.transposed_patch(), shape.channels_in);
         pack_transposed_weight(cpu, &shape, &w, &mut direct);
         let transposed = winograd::transposed(&shape).expect("3x3 at stride 1");
-        let (k, n) = winograd::packed_size(&transposed);
+        let (k, n) = winograd::packed_size(precision, &transposed);
         let mut transformed = PackedMatrix::new(cpu.isa, precision, k, n);
         winograd::pack_transposed_weight(cpu, &shape, &w, &mut transformed);
         let seconds = [
@@ -169,6 +169,7 @@ fn gradients(cpu: &Cpu) {
 
 /// Convolutions of 3×3 as in the U-Nets and autoencoders of Stable Diffusion: side, channels.
 fn convolutions(cpu: &Cpu) {
+    let precision = Precision::auto(cpu.isa);
     for (side, channels_in, channels_out, upsample) in [
         (64, 320, 320, 1),
         (64, 640, 320, 1),
@@ -185,10 +186,10 @@ fn convolutions(cpu: &Cpu) {
         let w = vec![0.5; shape.weight_len()];
         let mut out = vec![0.0; shape.output_len()];
         let flops = 2.0 * (shape.output_len() * shape.patch()) as f64;
-        let mut direct = PackedMatrix::new(cpu.isa, Precision::Bf16, shape.patch(), channels_out);
+        let mut direct = PackedMatrix::new(cpu.isa, precision, shape.patch(), channels_out);
         pack_weight(cpu, &shape, &w, &mut direct);
-        let (k, n) = winograd::packed_size(&shape);
-        let mut transformed = PackedMatrix::new(cpu.isa, Precision::Bf16, k, n);
+        let (k, n) = winograd::packed_size(precision, &shape);
+        let mut transformed = PackedMatrix::new(cpu.isa, precision, k, n);
         winograd::pack_weight(cpu, &shape, &w, &mut transformed);
         let seconds = [
             best(|| conv2d(cpu, &shape, &x, &direct, &Epilogue::default(), &mut out)),

@@ -384,7 +384,7 @@ fn published_sizes_cost_what_they_cost_in_torch() {
     let number = |model: &str, what: &str| golden[model][what].as_u64().unwrap() as usize;
     let check = |model: &str, what: &str, mut graph: Graph, output| {
         graph.output("y", output).unwrap();
-        let cost = graph::cost::Cost::new(&graph::fuse::fuse(&graph));
+        let cost = graph::cost::Cost::new(&graph::fuse::fuse(&graph), graph::Precision::F32);
         let (flops, want) = (cost.flops as f64 / 1e12, number(model, what) as f64 / 1e12);
         println!("{model}, {what}: {flops:.3} TFLOP, arena {:.0} MB", cost.arena_bytes as f64 / 1e6);
         // torch counts products alone.

@@ -36,7 +36,7 @@ impl BatchGradient {
     ) -> Result<Self, TrainError> {
         let loss = graph.outputs().iter().find(|(name, _)| name == "loss").expect("a training graph has a loss").1;
         autodiff::gradients(&mut graph, loss)?;
-        let flops = Cost::new(&graph).flops as f64 * parts as f64;
+        let flops = Cost::new(&graph, precision).flops as f64 * parts as f64;
         let graph = Arc::new(graph);
         let packed = Arc::new(PackedParameters::new(cpu, &[&graph], parameters, precision)?);
         let executor = Executor::new(cpu, graph, packed.clone())?;

@@ -2,7 +2,7 @@
 
 use graph::Precision;
 use graph::cost::Cost;
-use models::{ParameterSpec, unet, vae};
+use models::{unet, vae};
 use text::clip;
 
 use super::architecture::TextModel;
@@ -24,8 +24,6 @@ pub(super) struct Part {
     pub(super) cost: Cost,
     /// Runs in the whole job.
     pub(super) runs: usize,
-    /// Bytes of packed weights.
-    pub(super) weights: u64,
 }
 
 /// What a request takes.
@@ -48,15 +46,15 @@ impl Work {
     /// Peak memory of the process in bytes: networks come one after the other, and the U-Net stays.
     pub(super) fn peak(&self) -> u64 {
         let picture = 64 * u64::from(self.size.width) * u64::from(self.size.height);
-        let text = self.text.iter().map(|part| 2 * part.weights + part.cost.arena_bytes).max().unwrap_or(0);
+        let text = self.text.iter().map(|part| 2 * part.cost.packed_bytes + part.cost.arena_bytes).max().unwrap_or(0);
         let encoder = self.encoder.as_ref();
-        let kept = encoder.map_or(0, |part| part.weights);
-        let encode = encoder.map_or(0, |part| part.weights + part.cost.arena_bytes);
-        let unet = kept + self.unet.iter().map(|part| part.weights).max().unwrap_or(0);
+        let kept = encoder.map_or(0, |part| part.cost.packed_bytes);
+        let encode = encoder.map_or(0, |part| part.cost.packed_bytes + part.cost.arena_bytes);
+        let unet = kept + self.unet.iter().map(|part| part.cost.packed_bytes).max().unwrap_or(0);
         // While weights are packed, part of the file is mapped and two tensors are there as f32.
         let load = unet + MAPPED as u64 + 2 * self.largest;
         let step = unet + self.unet.iter().map(|part| part.cost.arena_bytes).max().unwrap_or(0);
-        let decode = unet + self.decoder.weights + self.decoder.cost.arena_bytes;
+        let decode = unet + self.decoder.cost.packed_bytes + self.decoder.cost.arena_bytes;
         PROGRAM + picture + [text, encode, load, step, decode].into_iter().max().unwrap_or(0)
     }
 
@@ -69,7 +67,6 @@ impl Work {
 /// What a request takes of a model.
 pub(super) fn work(model: &Architecture, precision: Precision, request: &Request) -> Result<Work, EngineError> {
     let size = request.size_for(model)?;
-    let bytes = |specs: Vec<ParameterSpec>| -> u64 { specs.iter().map(|spec| packed(&spec.shape, precision)).sum() };
     let count = request.count as usize;
 
     let mut parts = Vec::new();
@@ -77,8 +74,7 @@ pub(super) fn work(model: &Architecture, precision: Precision, request: &Request
     let chunks = sides.first().map_or(1, |sides| sides[0].len());
     for (index, encoder) in model.text.iter().enumerate() {
         let graph = text_graph(encoder, prompt::reading(model, index, request)?, chunks)?;
-        let weights = clip::parameters(&encoder.config).iter().skip(1).map(|(_, shape)| packed(shape, precision)).sum();
-        parts.push(Part { cost: Cost::new(&graph), runs: 2, weights });
+        parts.push(Part { cost: Cost::new(&graph, precision), runs: 2 });
     }
 
     let prediction = request.prediction.unwrap_or(model.prediction);
@@ -93,22 +89,19 @@ pub(super) fn work(model: &Architecture, precision: Precision, request: &Request
     let factor = model.vae.factor();
     let (height, width) = (size.height as usize / factor, size.width as usize / factor);
     let specs = unet::parameters(&model.unet)?;
-    let largest = specs.iter().map(|spec| packed(&spec.shape, Precision::F32)).max().unwrap_or(0);
-    let weights = bytes(specs);
+    let largest = specs.iter().map(|spec| 4 * spec.len() as u64).max().unwrap_or(0);
     let mut unet = Vec::new();
     for (batch, runs) in [(2, guided), (1, evaluated.len() - guided)].into_iter().filter(|(_, runs)| *runs > 0) {
         let context_tokens = chunks * clip::TOKENS;
         let graph = unet_graph(&model.unet, unet::Geometry { batch, height, width, context_tokens })?;
-        unet.push(Part { cost: Cost::new(&graph), runs: runs * count, weights });
+        unet.push(Part { cost: Cost::new(&graph, precision), runs: runs * count });
     }
 
-    // The two halves share nothing, and are about as large.
-    let weights = bytes(vae::parameters(&model.vae)?) / 2;
     let tile = request.tile.side(size).map_or(usize::MAX, |side| (side as usize / factor).max(1));
     let (rows, columns) = (spans(height, tile), spans(width, tile));
     let half = |half| -> Result<Part, EngineError> {
         let graph = vae_graph(&model.vae, half, rows[0].len * factor, columns[0].len * factor)?;
-        Ok(Part { cost: Cost::new(&graph), runs: rows.len() * columns.len(), weights })
+        Ok(Part { cost: Cost::new(&graph, precision), runs: rows.len() * columns.len() })
     };
     let encodings = usize::from(request.start.is_some()) + usize::from(model.is_inpainting());
     let encoder = match encodings {
@@ -124,12 +117,6 @@ fn text_graph(model: &TextModel, reading: clip::Reading, chunks: usize) -> Resul
     let mut graph = graph::Graph::new();
     clip::build(&mut graph, &model.config, reading, chunks)?;
     Ok(graph::fuse::fuse(&graph))
-}
-
-/// Bytes of a parameter once packed: matrices in the precision of the products, the rest in f32.
-fn packed(shape: &[usize], precision: Precision) -> u64 {
-    let width = if shape.len() > 1 && precision == Precision::Bf16 { 2 } else { 4 };
-    shape.iter().product::<usize>() as u64 * width
 }
 
 /// Changes to a request that need less memory: the option to give, and the peak with it.
@@ -209,7 +196,8 @@ mod tests {
     fn a_picture_of_sd1_needs_little_beside_its_weights() {
         let model = Architecture::published(Family::Sd1, Config::SD1);
         let work = work(&model, Precision::Bf16, &Request::default()).unwrap();
-        let weights = work.text[0].weights + work.unet[0].weights + 2 * work.decoder.weights;
+        let weights = |part: &Part| part.cost.packed_bytes;
+        let weights = weights(&work.text[0]) + weights(&work.unet[0]) + 2 * weights(&work.decoder);
         println!(
             "peak {} MB, weights {} MB, step {} MB, decode {} MB",
             work.peak() / 1_000_000,

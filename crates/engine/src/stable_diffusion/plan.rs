@@ -84,8 +84,14 @@ pub fn plan(
     let work = work(model, precision, request)?;
     let rates = measure(&Cpu::new(isa, threads), precision, &model.unet)?;
     let seconds = work.parts().map(|part| part.runs as f64 * estimate_seconds(&part.cost, &rates)).sum();
-    let weights: u64 =
-        work.text.iter().chain(&work.unet[..1]).chain(&work.encoder).chain([&work.decoder]).map(|p| p.weights).sum();
+    let weights: u64 = work
+        .text
+        .iter()
+        .chain(&work.unet[..1])
+        .chain(&work.encoder)
+        .chain([&work.decoder])
+        .map(|p| p.cost.packed_bytes)
+        .sum();
     let load_seconds = weights as f64 / LOAD_BYTES_A_SECOND;
     let (peak, available) = (work.peak(), available());
     let proposals = match available {
@@ -165,7 +171,7 @@ fn run(cpu: &Cpu, precision: Precision, graph: Graph) -> Result<(f64, f64), Engi
         let values = (0..graph.len(tensor)).map(|i| (i % 7) as f32 * 0.01 - 0.03).collect();
         parameters.insert(name, graph.shape(tensor), values)?;
     }
-    let cost = Cost::new(&graph);
+    let cost = Cost::new(&graph, precision);
     let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &parameters, precision)?);
     let mut executor = Executor::new(cpu, Arc::new(graph), packed)?;
     executor.input_mut("x")?.iter_mut().enumerate().for_each(|(i, x)| *x = (i % 13) as f32 * 0.1 - 0.6);

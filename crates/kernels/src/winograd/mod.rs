@@ -1,30 +1,28 @@
-//! Convolutions of 3×3 at stride 1 with four multiplications for nine: Winograd's F(2×2, 3×3) (Lavin and Gray, arXiv 1509.09308,
-//! section 4.1).
+//! Convolutions of 3×3 at stride 1 with fewer multiplications: Winograd's F(2×2, 3×3) and F(4×4, 3×3) (Lavin and Gray,
+//! arXiv 1509.09308, sections 4.1 to 4.3), four and two and a quarter for nine.
 //!
-//! Each 2×2 square of outputs is made of a 4×4 patch of inputs d and the kernel g as `Aᵀ[(G g Gᵀ) ∘ (Bᵀ d B)]A`. Summed over
-//! channels, the sixteen positions are sixteen products of matrices, which run on the micro-kernels of `gemm`. Kernels are
-//! transformed once, in f32, and take 16/9 of the memory; patches are transformed in f32 by the task that needs them.
+//! Each square of outputs, 2×2 or 4×4, is made of a patch of inputs d, 4×4 or 6×6, and the kernel g as
+//! `Aᵀ[(G g Gᵀ) ∘ (Bᵀ d B)]A`. Summed over channels, the positions of a patch are as many products of matrices, which run on the
+//! micro-kernels of `gemm`. Kernels are transformed once, in f32, and take 16/9 or 4 times the memory; patches are transformed in
+//! f32 by the task that needs them.
 //!
 //! Both gradients are the same sums seen from elsewhere. The input's is a convolution of `dy` with the flipped kernel. The
-//! kernel's is `Gᵀ[Σ (A dy Aᵀ) ∘ (Bᵀ d B)]G` over all squares: sixteen products whose sums are as long as there are squares.
+//! kernel's is `Gᵀ[Σ (A dy Aᵀ) ∘ (Bᵀ d B)]G` over all squares: products whose sums are as long as there are squares.
 //!
-//! In bf16, what is rounded are transformed values, sums of four inputs. The error is about twice that of the direct product.
+//! In bf16, what is rounded are transformed values. Those of F(2×2, 3×3) are sums of four inputs, and the error is about twice that
+//! of the direct product; those of F(4×4, 3×3) lose too much, so it is for f32 alone.
 
+mod form;
 mod product;
 mod weight_gradient;
-
-use simd::Simd;
 
 pub use self::product::{conv2d, conv2d_input_gradient, pack_transposed_weight, pack_weight};
 pub use self::weight_gradient::{conv2d_weight_gradient, conv2d_weight_gradient_add};
 use crate::conv::ConvShape;
+use crate::gemm::Precision;
 use crate::gemm::pack::WIDTH;
 use crate::gemm::patches::Patches;
 
-/// Side of an input patch.
-const SIDE: usize = 4;
-/// Positions of a transformed patch.
-const POSITIONS: usize = SIDE * SIDE;
 /// Channels that are packed together.
 const GROUP: usize = 2 * WIDTH;
 /// Fewest channels on either side: below, transforming costs what it saves.
@@ -56,21 +54,33 @@ pub fn transposed(shape: &ConvShape) -> Option<ConvShape> {
     fits(&transposed).then_some(transposed)
 }
 
+/// Side of an input patch: outputs are computed in squares of 4×4 or 2×2.
+fn side(precision: Precision) -> usize {
+    match precision {
+        Precision::F32 => 6,
+        Precision::Bf16 => 4,
+    }
+}
+
 /// Rows and columns of the operand that [`pack_weight`] fills, and [`pack_transposed_weight`] for the transposed shape.
-pub fn packed_size(shape: &ConvShape) -> (usize, usize) {
-    (shape.channels_in, POSITIONS * shape.channels_out)
+pub fn packed_size(precision: Precision, shape: &ConvShape) -> (usize, usize) {
+    (shape.channels_in, side(precision).pow(2) * shape.channels_out)
 }
 
-/// Floating point operations: the products of sixteen positions for each 2×2 square, and the additions of both transforms. Those
-/// of the kernel's gradient are as many.
-pub fn flops(shape: &ConvShape) -> u64 {
+/// Floating point operations: the products of all positions for each square, and the additions of both transforms. Those of the
+/// kernel's gradient are about as many.
+pub fn flops(precision: Precision, shape: &ConvShape) -> u64 {
     let (ci, co) = (shape.channels_in as u64, shape.channels_out as u64);
-    Squares::new(shape).count() as u64 * (2 * POSITIONS as u64 * ci * co + 32 * ci + 24 * co)
+    let side = side(precision);
+    let (patch, sums) = if side == 4 { (32, 24) } else { (144, 120) };
+    Squares::new(shape, side - 2).count() as u64 * (2 * (side * side) as u64 * ci * co + patch * ci + sums * co)
 }
 
-/// The 2×2 squares that cover the outputs of all pictures.
+/// The squares that cover the outputs of all pictures.
 #[derive(Clone, Copy)]
 struct Squares {
+    /// Of one, in outputs.
+    side: usize,
     pictures: usize,
     /// In a picture.
     rows: usize,
@@ -78,9 +88,9 @@ struct Squares {
 }
 
 impl Squares {
-    fn new(shape: &ConvShape) -> Self {
+    fn new(shape: &ConvShape, side: usize) -> Self {
         let (height, width) = shape.output();
-        Self { pictures: shape.batch, rows: height.div_ceil(2), columns: width.div_ceil(2) }
+        Self { side, pictures: shape.batch, rows: height.div_ceil(side), columns: width.div_ceil(side) }
     }
 
     fn count(&self) -> usize {
@@ -91,54 +101,28 @@ impl Squares {
     #[inline(always)]
     fn get(&self, i: usize) -> (usize, usize, usize) {
         let (line, x) = (i / self.columns, i % self.columns);
-        (line / self.rows, 2 * (line % self.rows), 2 * x)
+        (line / self.rows, self.side * (line % self.rows), self.side * x)
     }
 }
 
-/// Some channels of the pixels that a square of outputs is made of, from `channel` on; `zeros` stands for those outside the
-/// picture.
+/// Where some channels of the pixels that a square of outputs is made of are, from `channel` on; `zeros` stands for those outside
+/// the picture.
 #[inline(always)]
-fn pixels<'a>(
-    patches: &Patches<'a>,
+fn pixels<const SIDE: usize>(
+    patches: &Patches<'_>,
     (item, y, x): (usize, usize, usize),
     (channel, channels): (usize, usize),
-    zeros: &'a [f32],
-) -> [&'a [f32]; POSITIONS] {
-    let mut pixels = [zeros; POSITIONS];
-    for row in 0..SIDE {
-        let Some(y) = patches.rows.index(y, row) else { continue };
-        for column in 0..SIDE {
-            let Some(x) = patches.columns.index(x, column) else { continue };
+    zeros: &[f32],
+) -> [[*const f32; SIDE]; SIDE] {
+    let zeros = zeros[..channels].as_ptr();
+    let mut pixels = [[zeros; SIDE]; SIDE];
+    for (i, row) in pixels.iter_mut().enumerate() {
+        let Some(y) = patches.rows.index(y, i) else { continue };
+        for (j, pixel) in row.iter_mut().enumerate() {
+            let Some(x) = patches.columns.index(x, j) else { continue };
             let at = ((item * patches.rows.input + y) * patches.columns.input + x) * patches.channels + channel;
-            pixels[row * SIDE + column] = &patches.data[at..at + channels];
+            *pixel = patches.data[at..at + channels].as_ptr();
         }
     }
     pixels
-}
-
-/// `Bᵀ d B` for the channels of a vector from `c` on.
-#[inline(always)]
-fn transform<S: Simd>(s: S, pixels: &[&[f32]; POSITIONS], c: usize) -> [S::F32; POSITIONS] {
-    let mut d = [s.zero(); POSITIONS];
-    for (d, pixel) in d.iter_mut().zip(pixels) {
-        *d = s.load(&pixel[c..]);
-    }
-    // Rows, then columns.
-    let mut rows = d;
-    for j in 0..SIDE {
-        let [a, b, c, d] = [d[j], d[SIDE + j], d[2 * SIDE + j], d[3 * SIDE + j]];
-        rows[j] = s.sub(a, c);
-        rows[SIDE + j] = s.add(b, c);
-        rows[2 * SIDE + j] = s.sub(c, b);
-        rows[3 * SIDE + j] = s.sub(b, d);
-    }
-    let mut out = rows;
-    for i in (0..POSITIONS).step_by(SIDE) {
-        let [a, b, c, d] = [rows[i], rows[i + 1], rows[i + 2], rows[i + 3]];
-        out[i] = s.sub(a, c);
-        out[i + 1] = s.add(b, c);
-        out[i + 2] = s.sub(c, b);
-        out[i + 3] = s.sub(b, d);
-    }
-    out
 }

@@ -3,6 +3,8 @@
 //! A packed pair of bf16 holds channels `c` and `c + 16` of a group of 32, so that packing needs no shuffles; kernels are
 //! packed in the same order.
 
+use std::marker::PhantomData;
+
 use simd::{Kernel, Simd, vecmath};
 
 use crate::Cpu;
@@ -11,16 +13,23 @@ use crate::gemm::driver::Variant;
 use crate::gemm::micro::{Block, Sums, TILE_COLUMNS};
 use crate::gemm::pack::{Fetch, Line, Operand, WIDTH};
 use crate::gemm::patches::Patches;
-use crate::gemm::{Activation, Epilogue, PackedMatrix};
+use crate::gemm::{Activation, Epilogue, PackedMatrix, Precision};
 use crate::pool::SendPtr;
 use crate::rows::with_scratch;
-use crate::winograd::{GROUP, POSITIONS, SIDE, Squares, fits, packed_size, pixels, transform, transposed};
+use crate::winograd::form::{Form, Four, Two, both_ways};
+use crate::winograd::{GROUP, Squares, fits, packed_size, pixels, transposed};
 
-/// Patches of one task, and fewer where those would not stay in L2.
-const TASK_PATCHES: usize = 64;
-const WIDE_TASK_PATCHES: usize = 32;
-/// Input channels above which they would not.
-const WIDE: usize = 320;
+/// Patches of a task: so many that they and their sums stay in L2, or where channels are many, that the kernel is read seldom;
+/// fewer where threads would wait for each other.
+fn patches_of_a_task(side: usize, channels: usize, squares: usize, threads: usize) -> usize {
+    let most = match side {
+        4 if channels > 320 => 32,
+        6 if channels <= 256 => 16,
+        _ => 64,
+    };
+    let rounds = squares.div_ceil(most * threads).max(1);
+    squares.div_ceil(rounds * threads).next_multiple_of(WIDTH).clamp(WIDTH, most)
+}
 
 /// Transforms and packs a weight for [`conv2d`]; `weight`: `[co, 3, 3, ci] f32`, `packed`: of [`packed_size`].
 ///
@@ -29,8 +38,9 @@ const WIDE: usize = 320;
 pub fn pack_weight(cpu: &Cpu, shape: &ConvShape, weight: &[f32], packed: &mut PackedMatrix) {
     shape.check();
     assert!(fits(shape) && weight.len() == shape.weight_len(), "weight is [co, 3, 3, ci]");
-    assert_eq!((packed.k(), packed.n()), packed_size(shape), "packed is [ci, 16·co]");
+    check_size(shape, packed);
     let (ci, panels) = (shape.channels_in, shape.channels_out / WIDTH);
+    let precision = packed.precision();
     let (variant, lines) = packed.lines_mut();
     let steps = variant.steps(ci);
     cpu.pool.run_chunks(lines, steps, |panel, lines| {
@@ -38,7 +48,13 @@ pub fn pack_weight(cpu: &Cpu, shape: &ConvShape, weight: &[f32], packed: &mut Pa
         with_scratch(WIDTH * ci, |transformed| {
             for (i, row) in transformed.chunks_exact_mut(ci).enumerate() {
                 let kernel = &weight[(first + i) * 9 * ci..(first + i + 1) * 9 * ci];
-                transform_kernel(position, kernel, ci, variant.pairs(), row);
+                match precision {
+                    Precision::F32 => transform_kernel(&Four::KERNEL, position, kernel, row),
+                    Precision::Bf16 => transform_kernel(&Two::KERNEL, position, kernel, row),
+                }
+                if variant.pairs() {
+                    order_pairs(row);
+                }
             }
             let b = Operand { data: transformed, stride: ci, outer: WIDTH, k: ci, k_major: false, patches: None };
             // SAFETY: `lines` are the steps of one panel; the variant's instructions were detected when `packed` was made.
@@ -67,10 +83,15 @@ pub fn pack_transposed_weight(cpu: &Cpu, shape: &ConvShape, weight: &[f32], pack
     });
 }
 
-/// One position of `G g Gᵀ` for all channels, in the order they are packed in; `kernel`: `[3, 3, ci]`.
-fn transform_kernel(position: usize, kernel: &[f32], ci: usize, pairs: bool, out: &mut [f32]) {
-    const G: [[f32; 3]; SIDE] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
-    let (row, column) = (G[position / SIDE], G[position % SIDE]);
+fn check_size(shape: &ConvShape, packed: &PackedMatrix) {
+    let size = packed_size(packed.precision(), shape);
+    assert_eq!((packed.k(), packed.n()), size, "packed is [ci, positions·co]");
+}
+
+/// One position of `G g Gᵀ` for all channels; `kernel`: `[3, 3, ci]`, `out`: `[ci]`.
+fn transform_kernel<const SIDE: usize>(g: &[[f32; 3]; SIDE], position: usize, kernel: &[f32], out: &mut [f32]) {
+    let (row, column) = (g[position / SIDE], g[position % SIDE]);
+    let ci = out.len();
     out.fill(0.0);
     for (tap, values) in kernel.chunks_exact(ci).enumerate() {
         let factor = row[tap / 3] * column[tap % 3];
@@ -78,13 +99,14 @@ fn transform_kernel(position: usize, kernel: &[f32], ci: usize, pairs: bool, out
             out.iter_mut().zip(values).for_each(|(out, value)| *out += factor * value);
         }
     }
-    if pairs {
-        for group in out.as_chunks_mut::<GROUP>().0 {
-            // Word w of a group holds channels w and w + 16.
-            let channels = *group;
-            for (k, value) in group.iter_mut().enumerate() {
-                *value = channels[k / 2 + k % 2 * WIDTH];
-            }
+}
+
+/// Brings channels into the order that they are packed in as pairs: word w of a group holds channels w and w + 16.
+fn order_pairs(channels: &mut [f32]) {
+    for group in channels.as_chunks_mut::<GROUP>().0 {
+        let before = *group;
+        for (k, value) in group.iter_mut().enumerate() {
+            *value = before[k / 2 + k % 2 * WIDTH];
         }
     }
 }
@@ -103,16 +125,31 @@ pub fn conv2d(
     epilogue: &Epilogue<'_>,
     out: &mut [f32],
 ) {
-    let patches = shape.patches(x);
     assert!(fits(shape), "a convolution of 3x3 at stride 1");
-    assert_eq!((packed.k(), packed.n()), packed_size(shape), "packed is [ci, 16·co]");
+    check_size(shape, packed);
     assert_eq!(out.len(), shape.output_len(), "out is [B, OH, OW, co]");
     assert!(epilogue.bias.is_none_or(|bias| bias.len() == shape.channels_out), "bias size");
     assert!(epilogue.residual.is_none_or(|residual| residual.len() == out.len()), "residual size");
-    let squares = Squares::new(shape);
+    match packed.precision() {
+        Precision::F32 => product::<Four, 6, 4>(cpu, shape, x, packed, epilogue, out),
+        Precision::Bf16 => product::<Two, 4, 2>(cpu, shape, x, packed, epilogue, out),
+    }
+}
+
+/// [`conv2d`] in one form.
+fn product<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize>(
+    cpu: &Cpu,
+    shape: &ConvShape,
+    x: &[f32],
+    packed: &PackedMatrix,
+    epilogue: &Epilogue<'_>,
+    out: &mut [f32],
+) {
+    let patches = shape.patches(x);
+    let squares = Squares::new(shape, OUT);
     let (variant, lines) = packed.lines();
     let steps = variant.steps(shape.channels_in);
-    let count = if shape.channels_in > WIDE { WIDE_TASK_PATCHES } else { TASK_PATCHES };
+    let count = patches_of_a_task(SIDE, shape.channels_in, squares.count(), cpu.pool.threads());
     let work = Work {
         patches: &patches,
         variant,
@@ -128,7 +165,7 @@ pub fn conv2d(
         out: SendPtr(out.as_mut_ptr()),
     };
     let total = squares.count();
-    let (words, sums) = (POSITIONS * work.position_words(), POSITIONS * work.position_sums());
+    let (words, sums) = (SIDE * SIDE * work.position_words(), SIDE * SIDE * work.position_sums());
     cpu.pool.run(total.div_ceil(count), |task| {
         let _configuration = variant.configure();
         with_scratch(words + sums + shape.channels_in, |scratch| {
@@ -136,7 +173,8 @@ pub fn conv2d(
             let (sums, zeros) = scratch.split_at_mut(sums);
             zeros.fill(0.0);
             let first = task * count;
-            cpu.isa.dispatch(Task { work: &work, first, count: count.min(total - first), packed, sums, zeros });
+            let (count, form) = (count.min(total - first), PhantomData::<F>);
+            cpu.isa.dispatch(Task { work: &work, first, count, packed, sums, zeros, form });
         });
     });
 }
@@ -185,7 +223,7 @@ impl Work<'_> {
 }
 
 /// Some squares of outputs, with the memory to work in.
-struct Task<'a> {
+struct Task<'a, F, const SIDE: usize, const OUT: usize> {
     work: &'a Work<'a>,
     first: usize,
     count: usize,
@@ -195,9 +233,10 @@ struct Task<'a> {
     sums: &'a mut [f32],
     /// The channels of a pixel outside the picture.
     zeros: &'a [f32],
+    form: PhantomData<F>,
 }
 
-impl Kernel for Task<'_> {
+impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Kernel for Task<'_, F, SIDE, OUT> {
     type Out = ();
 
     #[inline(always)]
@@ -220,27 +259,36 @@ impl Kernel for Task<'_> {
     }
 }
 
-impl Task<'_> {
+impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Task<'_, F, SIDE, OUT> {
     /// `Bᵀ d B` of patch `i` for all channels.
     #[inline(always)]
     fn transform_patch<S: Simd>(&mut self, s: S, i: usize) {
         let work = self.work;
         let ci = work.patches.channels;
-        let pixels = pixels(work.patches, work.squares.get(self.first + i), (0, ci), self.zeros);
-        let row = i * work.stride;
-        if work.variant.pairs() && S::LANES == WIDTH {
-            for c in (0..ci).step_by(GROUP) {
-                let even = transform(s, &pixels, c);
-                let odd = transform(s, &pixels, c + WIDTH);
-                for p in 0..POSITIONS {
-                    let at = p * work.position_words() + row + c / 2;
-                    s.store(s.bf16_pairs(even[p], odd[p]), &mut self.packed[at..]);
+        let pixels = pixels::<SIDE>(work.patches, work.squares.get(self.first + i), (0, ci), self.zeros);
+        let (words, row) = (work.position_words(), i * work.stride);
+        assert!(ci.is_multiple_of(GROUP) && row + ci <= words && self.packed.len() == SIDE * SIDE * words);
+        let packed = self.packed.as_mut_ptr();
+        let (mut columns, mut odd) = ([[s.zero(); SIDE]; SIDE], [[s.zero(); SIDE]; SIDE]);
+        // SAFETY: every pixel has `ci` channels, a multiple of a vector's (the assertion), and so many words of every position
+        // follow the row's first.
+        unsafe {
+            if work.variant.pairs() && S::LANES == WIDTH {
+                let mut pair = odd;
+                for c in (0..ci).step_by(GROUP) {
+                    both_ways!(s, F::patch, columns, |i, j| s.load_ptr(pixels[i][j].add(c + WIDTH)), |i, j, value| {
+                        pair[i][j] = value;
+                    });
+                    both_ways!(s, F::patch, odd, |i, j| s.load_ptr(pixels[i][j].add(c)), |i, j, value| {
+                        let at = (i * SIDE + j) * words + row + c / 2;
+                        s.store_ptr(s.bf16_pairs(value, pair[i][j]), packed.add(at));
+                    });
                 }
-            }
-        } else {
-            for c in (0..ci).step_by(S::LANES) {
-                for (p, value) in transform(s, &pixels, c).into_iter().enumerate() {
-                    s.store(value, &mut self.packed[p * work.position_words() + row + c..]);
+            } else {
+                for c in (0..ci).step_by(S::LANES) {
+                    both_ways!(s, F::patch, columns, |i, j| s.load_ptr(pixels[i][j].add(c)), |i, j, value| {
+                        s.store_ptr(value, packed.add((i * SIDE + j) * words + row + c));
+                    });
                 }
             }
         }
@@ -252,9 +300,9 @@ impl Task<'_> {
         let Work { variant, lines, steps, stride, channels, .. } = *self.work;
         let (tile_rows, _) = variant.micro.shape();
         let (words, sums) = (self.work.position_words(), self.work.position_sums());
-        assert!(self.packed.len() == POSITIONS * words && self.sums.len() == POSITIONS * sums);
+        assert!(self.packed.len() == SIDE * SIDE * words && self.sums.len() == SIDE * SIDE * sums);
         assert!(self.work.count.is_multiple_of(WIDTH) && steps <= stride && panel + panels <= channels / WIDTH);
-        for position in 0..POSITIONS {
+        for position in 0..SIDE * SIDE {
             let first = (position * (channels / WIDTH) + panel) * steps;
             let b = lines[first..first + panels * steps].as_ptr();
             for row in (0..self.count).step_by(tile_rows) {
@@ -283,42 +331,44 @@ impl Task<'_> {
     #[inline(always)]
     fn transform_sums<S: Simd>(&self, s: S, i: usize, first: usize, column: usize) {
         let work = self.work;
-        let mut m = [s.zero(); POSITIONS];
-        for (p, m) in m.iter_mut().enumerate() {
-            *m = s.load(&self.sums[p * work.position_sums() + i * TILE_COLUMNS + column..]);
-        }
-        // Rows, then columns.
-        let mut half = [[s.zero(); SIDE]; 2];
-        for j in 0..SIDE {
-            half[0][j] = s.add(s.add(m[j], m[SIDE + j]), m[2 * SIDE + j]);
-            half[1][j] = s.sub(s.sub(m[SIDE + j], m[2 * SIDE + j]), m[3 * SIDE + j]);
-        }
         let (item, y, x) = work.squares.get(self.first + i);
         let channel = first + column;
-        for (row, h) in half.into_iter().enumerate() {
-            let outputs = [s.add(s.add(h[0], h[1]), h[2]), s.sub(s.sub(h[1], h[2]), h[3])];
-            for (column, mut value) in outputs.into_iter().enumerate() {
-                let (y, x) = (y + row, x + column);
-                if y >= work.output.0 || x >= work.output.1 {
-                    continue;
-                }
-                let at = ((item * work.output.0 + y) * work.output.1 + x) * work.channels + channel;
-                if let Some(bias) = work.epilogue.bias {
-                    value = s.add(value, s.load(&bias[channel..]));
-                }
-                value = match work.epilogue.activation {
-                    Activation::None => value,
-                    Activation::Silu => vecmath::silu(s, value),
-                    Activation::Gelu => vecmath::gelu(s, value),
-                    Activation::Tanh => vecmath::tanh(s, value),
-                };
-                if let Some(residual) = work.epilogue.residual {
-                    value = s.add(value, s.load(&residual[at..]));
-                }
-                // SAFETY: the pixel is inside the output, whose size was checked, and the lanes inside its channels, a multiple of
-                // 16; each square belongs to one task.
-                unsafe { s.store_ptr(value, work.out.get().add(at)) };
-            }
+        let (sums, start) = (work.position_sums(), i * TILE_COLUMNS + column);
+        assert!(start + S::LANES <= sums && self.sums.len() == SIDE * SIDE * sums);
+        let from = self.sums.as_ptr();
+        let mut columns = [[s.zero(); SIDE]; OUT];
+        both_ways!(
+            s,
+            F::outputs,
+            columns,
+            // SAFETY: the assertion: every position has its sums from `start` on.
+            |i, j| unsafe { s.load_ptr(from.add((i * SIDE + j) * sums + start)) },
+            |i, j, value| self.finish(s, (item, y + i, x + j), channel, value)
+        );
+    }
+
+    /// What follows the sums of some outputs of a pixel, if it is inside the picture.
+    #[inline(always)]
+    fn finish<S: Simd>(&self, s: S, (item, y, x): (usize, usize, usize), channel: usize, mut value: S::F32) {
+        let work = self.work;
+        if y >= work.output.0 || x >= work.output.1 {
+            return;
         }
+        let at = ((item * work.output.0 + y) * work.output.1 + x) * work.channels + channel;
+        if let Some(bias) = work.epilogue.bias {
+            value = s.add(value, s.load(&bias[channel..]));
+        }
+        value = match work.epilogue.activation {
+            Activation::None => value,
+            Activation::Silu => vecmath::silu(s, value),
+            Activation::Gelu => vecmath::gelu(s, value),
+            Activation::Tanh => vecmath::tanh(s, value),
+        };
+        if let Some(residual) = work.epilogue.residual {
+            value = s.add(value, s.load(&residual[at..]));
+        }
+        // SAFETY: the pixel is inside the output, whose size was checked, and the lanes inside its channels, a multiple of
+        // 16; each square belongs to one task.
+        unsafe { s.store_ptr(value, work.out.get().add(at)) };
     }
 }
