@@ -31,6 +31,9 @@ fn patches_of_a_task(side: usize, channels: usize, squares: usize, threads: usiz
     squares.div_ceil(rounds * threads).next_multiple_of(WIDTH).clamp(WIDTH, most)
 }
 
+/// Input channels of a kernel that are transformed at a time: all their positions stay in L2.
+const PACKED_CHANNELS: usize = 128;
+
 /// Transforms and packs a weight for [`conv2d`]; `weight`: `[co, 3, 3, ci] f32`, `packed`: of [`packed_size`].
 ///
 /// # Panics
@@ -39,26 +42,41 @@ pub fn pack_weight(cpu: &Cpu, shape: &ConvShape, weight: &[f32], packed: &mut Pa
     shape.check();
     assert!(fits(shape) && weight.len() == shape.weight_len(), "weight is [co, 3, 3, ci]");
     check_size(shape, packed);
-    let (ci, panels) = (shape.channels_in, shape.channels_out / WIDTH);
-    let precision = packed.precision();
+    match packed.precision() {
+        Precision::F32 => pack::<Four, 6, 4>(cpu, shape.channels_in, weight, packed),
+        Precision::Bf16 => pack::<Two, 4, 2>(cpu, shape.channels_in, weight, packed),
+    }
+}
+
+/// [`pack_weight`] in one form. A panel of output channels has its positions one after the other.
+fn pack<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize>(
+    cpu: &Cpu,
+    ci: usize,
+    weight: &[f32],
+    packed: &mut PackedMatrix,
+) {
     let (variant, lines) = packed.lines_mut();
     let steps = variant.steps(ci);
-    cpu.pool.run_chunks(lines, steps, |panel, lines| {
-        let (position, first) = (panel / panels, panel % panels * WIDTH);
-        with_scratch(WIDTH * ci, |transformed| {
-            for (i, row) in transformed.chunks_exact_mut(ci).enumerate() {
-                let kernel = &weight[(first + i) * 9 * ci..(first + i + 1) * 9 * ci];
-                match precision {
-                    Precision::F32 => transform_kernel(&Four::KERNEL, position, kernel, row),
-                    Precision::Bf16 => transform_kernel(&Two::KERNEL, position, kernel, row),
-                }
+    cpu.pool.run_chunks(lines, SIDE * SIDE * steps, |panel, lines| {
+        let kernels = &weight[panel * WIDTH * 9 * ci..][..WIDTH * 9 * ci];
+        with_scratch(SIDE * SIDE * WIDTH * PACKED_CHANNELS, |transformed| {
+            for first in (0..ci).step_by(PACKED_CHANNELS) {
+                let channels = PACKED_CHANNELS.min(ci - first);
+                let transformed = &mut transformed[..SIDE * SIDE * WIDTH * channels];
+                let form = PhantomData::<F>;
+                cpu.isa.dispatch(TransformKernels { kernels, ci, first, channels, transformed, form });
                 if variant.pairs() {
-                    order_pairs(row);
+                    order_pairs(transformed);
+                }
+                for (position, data) in transformed.chunks_exact(WIDTH * channels).enumerate() {
+                    let b =
+                        Operand { data, stride: channels, outer: WIDTH, k: channels, k_major: false, patches: None };
+                    let steps_of = variant.steps(channels);
+                    let to = &mut lines[position * steps + variant.steps(first)..][..steps_of];
+                    // SAFETY: `to` are the steps of these channels; the variant's instructions were detected when `packed` was made.
+                    unsafe { variant.packer.right(&b, (0, 1), (0, channels), steps_of, to.as_mut_ptr(), steps_of) };
                 }
             }
-            let b = Operand { data: transformed, stride: ci, outer: WIDTH, k: ci, k_major: false, patches: None };
-            // SAFETY: `lines` are the steps of one panel; the variant's instructions were detected when `packed` was made.
-            unsafe { variant.packer.right(&b, (0, 1), (0, ci), steps, lines.as_mut_ptr(), steps) };
         });
     });
 }
@@ -88,15 +106,42 @@ fn check_size(shape: &ConvShape, packed: &PackedMatrix) {
     assert_eq!((packed.k(), packed.n()), size, "packed is [ci, positions·co]");
 }
 
-/// One position of `G g Gᵀ` for all channels; `kernel`: `[3, 3, ci]`, `out`: `[ci]`.
-fn transform_kernel<const SIDE: usize>(g: &[[f32; 3]; SIDE], position: usize, kernel: &[f32], out: &mut [f32]) {
-    let (row, column) = (g[position / SIDE], g[position % SIDE]);
-    let ci = out.len();
-    out.fill(0.0);
-    for (tap, values) in kernel.chunks_exact(ci).enumerate() {
-        let factor = row[tap / 3] * column[tap % 3];
-        if factor != 0.0 {
-            out.iter_mut().zip(values).for_each(|(out, value)| *out += factor * value);
+/// `G g Gᵀ` of a panel's kernels for some channels.
+struct TransformKernels<'a, F, const SIDE: usize, const OUT: usize> {
+    /// `[16, 3, 3, ci]`
+    kernels: &'a [f32],
+    ci: usize,
+    first: usize,
+    channels: usize,
+    /// `[positions][16][channels]`
+    transformed: &'a mut [f32],
+    form: PhantomData<F>,
+}
+
+impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Kernel for TransformKernels<'_, F, SIDE, OUT> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { kernels, ci, first, channels, transformed, .. } = self;
+        for (i, kernel) in kernels.chunks_exact(9 * ci).enumerate() {
+            for c in (0..channels).step_by(S::LANES) {
+                let mut taps = [s.zero(); 9];
+                for (tap, values) in taps.iter_mut().zip(kernel.chunks_exact(ci)) {
+                    *tap = s.load(&values[first + c..]);
+                }
+                for position in 0..SIDE * SIDE {
+                    let (row, column) = (F::KERNEL[position / SIDE], F::KERNEL[position % SIDE]);
+                    let mut sum = s.zero();
+                    for (tap, value) in taps.into_iter().enumerate() {
+                        let factor = row[tap / 3] * column[tap % 3];
+                        if factor != 0.0 {
+                            sum = s.add(sum, s.mul(s.splat(factor), value));
+                        }
+                    }
+                    s.store(sum, &mut transformed[(position * WIDTH + i) * channels + c..]);
+                }
+            }
         }
     }
 }
@@ -303,8 +348,8 @@ impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Task<'_, F, SIDE, 
         assert!(self.packed.len() == SIDE * SIDE * words && self.sums.len() == SIDE * SIDE * sums);
         assert!(self.work.count.is_multiple_of(WIDTH) && steps <= stride && panel + panels <= channels / WIDTH);
         for position in 0..SIDE * SIDE {
-            let first = (position * (channels / WIDTH) + panel) * steps;
-            let b = lines[first..first + panels * steps].as_ptr();
+            let first = (panel * SIDE * SIDE + position) * steps;
+            let b = lines[first..first + ((panels - 1) * SIDE * SIDE + 1) * steps].as_ptr();
             for row in (0..self.count).step_by(tile_rows) {
                 let rows = tile_rows.min(self.count - row);
                 // SAFETY: the assertions: every position has `count` rows of more than the steps in `packed` and of 48 values in
@@ -316,7 +361,7 @@ impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Task<'_, F, SIDE, 
                         a_stride: stride,
                         is_turned: false,
                         b,
-                        panel_lines: steps,
+                        panel_lines: SIDE * SIDE * steps,
                         steps,
                         ahead: Fetch::nothing(b),
                     };
