@@ -2,7 +2,7 @@
 
 use graph::Precision;
 use graph::cost::Cost;
-use models::{unet, vae};
+use models::unet;
 use text::clip;
 
 use super::architecture::TextModel;
