@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use kernels::Cpu;
-use kernels::gemm::{Epilogue, Layout, PackedMatrix, Precision, matmul, measured_peak, weight_gradient};
+use kernels::gemm::{Epilogue, Layout, PackedMatrix, Precision, Update, matmul, measured_peak, weight_gradient};
 use serde::Serialize;
 
 use crate::{median, peer};
@@ -84,7 +84,9 @@ pub fn products(cpu: &Cpu, precision: Precision) -> Vec<Row> {
             let mut ours = || match direction {
                 Direction::Forward => matmul(cpu, m, &x, &forward, &Epilogue::default(), &mut out),
                 Direction::InputGradient => matmul(cpu, m, &dy, &backward, &Epilogue::default(), &mut out),
-                Direction::WeightGradient => weight_gradient(cpu, precision, m, n, k, &dy, &x, &mut out),
+                Direction::WeightGradient => {
+                    weight_gradient(cpu, precision, (m, n, k), &dy, &x, Update::Replace, &mut out)
+                }
             };
             let mut peer = || match direction {
                 Direction::Forward => peer::product((m, n, k), (&x, false), (&w, true), &mut peer_out, threads),

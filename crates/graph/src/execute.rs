@@ -5,7 +5,7 @@ use kernels::attention::{AttentionShape, Columns, Segment, SegmentTarget, Target
 use kernels::conv;
 use kernels::elementwise::{self as ew, GroupTable, PixelShape};
 use kernels::embed;
-use kernels::gemm::{self, Activation, Epilogue, PackedMatrix, Precision};
+use kernels::gemm::{self, Activation, Epilogue, PackedMatrix, Precision, Update};
 use kernels::norm::{self, GroupNormShape, Modulation, ModulationGradient, Part, QkNorm, Rotary};
 use kernels::patchify::{PatchShape, patchify, unpatchify};
 use kernels::winograd;
@@ -23,8 +23,8 @@ pub(crate) struct Operands<'a> {
     pub(crate) outputs: [&'a mut [f32]; MAX_OPERANDS],
     /// The packed weight, when the operation has one.
     pub(crate) matrix: Option<&'a PackedMatrix>,
-    /// Whether a weight's gradient is added to what its output holds.
-    pub(crate) adding: bool,
+    /// What becomes of what the output of a weight's gradient holds.
+    pub(crate) update: Update,
 }
 
 impl Default for Operands<'_> {
@@ -33,7 +33,7 @@ impl Default for Operands<'_> {
             inputs: [&[]; MAX_OPERANDS],
             outputs: std::array::from_fn(|_| Default::default()),
             matrix: None,
-            adding: false,
+            update: Update::Replace,
         }
     }
 }
@@ -46,7 +46,7 @@ pub(crate) fn execute(
     precision: Precision,
     operands: &mut Operands,
 ) -> Result<(), ExecutorError> {
-    let Operands { inputs: x, outputs, matrix, adding } = operands;
+    let Operands { inputs: x, outputs, matrix, update } = operands;
     let [o0, o1, o2, o3, ..] = outputs;
     let shape = |t: Tensor| graph.shape(t);
     let last = |t: Tensor| graph.shape(t).last().copied().unwrap_or(1);
@@ -63,8 +63,7 @@ pub(crate) fn execute(
         }
         Op::LinearWeightGradient => {
             let (n, k) = (last(i[0]), last(i[1]));
-            let product = if *adding { gemm::weight_gradient_add } else { gemm::weight_gradient };
-            product(cpu, precision, x[0].len() / n, n, k, x[0], x[1], o0);
+            gemm::weight_gradient(cpu, precision, (x[0].len() / n, n, k), x[0], x[1], *update, o0);
         }
         &Op::Conv2d { options, activation, bias, residual } => {
             let weight = matrix.expect("construction resolved the weight");
@@ -84,13 +83,11 @@ pub(crate) fn execute(
         }
         Op::Conv2dWeightGradient { options } => {
             let shape = options.shape(shape(i[1]), shape(o[0]));
-            let gradient = match (winograd::fits(&shape), *adding) {
-                (true, true) => winograd::conv2d_weight_gradient_add,
-                (true, false) => winograd::conv2d_weight_gradient,
-                (false, true) => conv::conv2d_weight_gradient_add,
-                (false, false) => conv::conv2d_weight_gradient,
+            let gradient = match winograd::fits(&shape) {
+                true => winograd::conv2d_weight_gradient,
+                false => conv::conv2d_weight_gradient,
             };
-            gradient(cpu, precision, &shape, x[0], x[1], o0);
+            gradient(cpu, precision, &shape, x[0], x[1], *update, o0);
         }
         Op::ColumnSum => gemm::column_sum(cpu, x[0].len() / o0.len(), o0.len(), x[0], o0),
         &Op::RmsNorm { eps, weight, modulation } => {

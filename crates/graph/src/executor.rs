@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use kernels::Cpu;
 use kernels::elementwise::add_assign;
+use kernels::gemm::Update;
 
 use crate::execute::{Operands, execute};
 use crate::graph::{Graph, MAX_OPERANDS, Role, Tensor};
@@ -200,7 +201,9 @@ impl Executor {
             let start = self.times.is_some().then(Instant::now);
             let node = &self.graph.nodes[step.node];
             let mut operands = operands(&self.graph, step, &store, arena);
-            operands.adding = adding && step.adds;
+            if adding && step.adds {
+                operands.update = Update::Add;
+            }
             execute(&self.cpu, &self.graph, node, self.packed.precision(), &mut operands)?;
             if let (Some(times), Some(start)) = (&mut self.times, start) {
                 times[step.node] += start.elapsed();

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use kernels::Cpu;
 use kernels::conv::*;
-use kernels::gemm::{Epilogue, PackedMatrix, Precision, measured_peak};
+use kernels::gemm::{Epilogue, PackedMatrix, Precision, Update, measured_peak};
 
 /// One line: the best of several runs.
 fn measure(what: &str, shape: &ConvShape, peak: f64, mut f: impl FnMut()) {
@@ -63,7 +63,7 @@ fn main() {
             });
             let mut dw = vec![0.0; w.len()];
             measure("weight gradient", &shape, peak, || {
-                conv2d_weight_gradient(cpu, precision, &shape, &y, &x, &mut dw);
+                conv2d_weight_gradient(cpu, precision, &shape, &y, &x, Update::Replace, &mut dw);
             });
         }
     }

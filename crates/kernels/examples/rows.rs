@@ -6,7 +6,7 @@ use kernels::Cpu;
 use kernels::attention::*;
 use kernels::conv::*;
 use kernels::elementwise::*;
-use kernels::gemm::{Epilogue, PackedMatrix, Precision};
+use kernels::gemm::{Epilogue, PackedMatrix, Precision, Update};
 use kernels::norm::*;
 use kernels::optimise::*;
 use kernels::winograd;
@@ -156,8 +156,8 @@ fn gradients(cpu: &Cpu) {
         let seconds = [
             best(|| conv2d_input_gradient(cpu, &shape, &dy, &direct, &mut dx)),
             best(|| winograd::conv2d_input_gradient(cpu, &shape, &dy, &transformed, &mut dx)),
-            best(|| conv2d_weight_gradient_add(cpu, precision, &shape, &dy, &x, &mut dw)),
-            best(|| winograd::conv2d_weight_gradient_add(cpu, precision, &shape, &dy, &x, &mut dw)),
+            best(|| conv2d_weight_gradient(cpu, precision, &shape, &dy, &x, Update::Add, &mut dw)),
+            best(|| winograd::conv2d_weight_gradient(cpu, precision, &shape, &dy, &x, Update::Add, &mut dw)),
         ];
         let flops = 2.0 * (shape.output_len() * shape.patch()) as f64;
         let [input, fast_input, weight, fast_weight] = seconds.map(|seconds| flops / seconds / 1e9);

@@ -13,7 +13,7 @@
 
 use crate::Cpu;
 use crate::gemm::patches::{Axis, Between, Patches};
-use crate::gemm::{Epilogue, Layout, PackedMatrix, Precision, patch_gradient, patch_product};
+use crate::gemm::{Epilogue, Layout, PackedMatrix, Precision, Update, patch_gradient, patch_product};
 use crate::rows::{rows_per_task, with_scratch};
 
 /// Sizes of a convolution.
@@ -244,7 +244,7 @@ pub fn conv2d_input_gradient(cpu: &Cpu, shape: &ConvShape, dy: &[f32], packed: &
     patch_product(cpu, &patches, packed, &Epilogue::default(), dx);
 }
 
-/// Backward of [`conv2d`] without its epilogue: the weight's gradient, overwritten.
+/// Backward of [`conv2d`] without its epilogue: the weight's gradient.
 ///
 /// `dy`: `[B, OH, OW, co] f32`; `x`: `[B, H, W, ci] f32`; `dw`: `[co, kh, kw, ci] f32`.
 ///
@@ -256,22 +256,8 @@ pub fn conv2d_weight_gradient(
     shape: &ConvShape,
     dy: &[f32],
     x: &[f32],
+    update: Update,
     dw: &mut [f32],
 ) {
-    patch_gradient(cpu, precision, shape.channels_out, dy, &shape.patches(x), false, dw);
-}
-
-/// As [`conv2d_weight_gradient`], added to what is there.
-///
-/// # Panics
-/// When a size does not fit.
-pub fn conv2d_weight_gradient_add(
-    cpu: &Cpu,
-    precision: Precision,
-    shape: &ConvShape,
-    dy: &[f32],
-    x: &[f32],
-    dw: &mut [f32],
-) {
-    patch_gradient(cpu, precision, shape.channels_out, dy, &shape.patches(x), true, dw);
+    patch_gradient(cpu, precision, shape.channels_out, dy, &shape.patches(x), update, dw);
 }

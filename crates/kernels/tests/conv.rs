@@ -6,7 +6,7 @@ use common::{check, check_gradient, dot, values};
 use kernels::Cpu;
 use kernels::conv::*;
 use kernels::elementwise::{PixelShape, pixel_shuffle, pixel_unshuffle};
-use kernels::gemm::{Activation, Epilogue, PackedMatrix, Precision, round_to_bf16};
+use kernels::gemm::{Activation, Epilogue, PackedMatrix, Precision, Update, round_to_bf16};
 use kernels::reference::{self, wide};
 use simd::Isa;
 use testkit::assert_same_bits;
@@ -108,8 +108,8 @@ fn gradients_match_reference() {
                 let (mut dx, mut dw) = (vec![f32::NAN; x.len()], vec![f32::NAN; w.len()]);
                 let mut added = before.clone();
                 conv2d_input_gradient(cpu, shape, &dy, &packed, &mut dx);
-                conv2d_weight_gradient(cpu, precision, shape, &dy, &x, &mut dw);
-                conv2d_weight_gradient_add(cpu, precision, shape, &dy, &x, &mut added);
+                conv2d_weight_gradient(cpu, precision, shape, &dy, &x, Update::Replace, &mut dw);
+                conv2d_weight_gradient(cpu, precision, shape, &dy, &x, Update::Add, &mut added);
                 vec![dx, dw, added]
             });
         }
@@ -127,7 +127,7 @@ fn gradients_are_adjoint() {
             let precision = Precision::F32;
             conv2d(cpu, shape, &x, &packed_weight(cpu, precision, shape, &w), &Epilogue::default(), &mut y);
             conv2d_input_gradient(cpu, shape, &dy, &packed_transposed(cpu, precision, shape, &w), &mut dx);
-            conv2d_weight_gradient(cpu, precision, shape, &dy, &x, &mut dw);
+            conv2d_weight_gradient(cpu, precision, shape, &dy, &x, Update::Replace, &mut dw);
             let forward = dot(&wide(&y), &wide(&dy));
             let scale = dot(&wide(&y), &wide(&y)).sqrt() * dot(&wide(&dy), &wide(&dy)).sqrt();
             for (what, backward) in [("input", dot(&wide(&x), &wide(&dx))), ("weight", dot(&wide(&w), &wide(&dw)))] {
@@ -204,7 +204,7 @@ fn an_empty_batch_has_no_gradient() {
     let packed = packed_weight(cpu, Precision::F32, &shape, &w);
     conv2d(cpu, &shape, &[], &packed, &Epilogue::default(), &mut []);
     let mut dw = vec![f32::NAN; w.len()];
-    conv2d_weight_gradient(cpu, Precision::F32, &shape, &[], &[], &mut dw);
+    conv2d_weight_gradient(cpu, Precision::F32, &shape, &[], &[], Update::Replace, &mut dw);
     assert_eq!(dw, vec![0.0; w.len()]);
 }
 

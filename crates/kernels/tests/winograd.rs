@@ -5,7 +5,7 @@ mod common;
 use common::{check, values};
 use kernels::Cpu;
 use kernels::conv::ConvShape;
-use kernels::gemm::{Activation, Epilogue, PackedMatrix, Precision};
+use kernels::gemm::{Activation, Epilogue, PackedMatrix, Precision, Update};
 use kernels::reference::{self, wide};
 use kernels::winograd::*;
 use simd::Isa;
@@ -79,8 +79,8 @@ fn gradients_match_reference() {
         for (precision, bound) in [(Precision::F32, 8e-6), (Precision::Bf16, 2e-2)] {
             check(&format!("winograd gradients {i} {precision:?}"), bound, &expected, |cpu| {
                 let mut found = vec![vec![f32::NAN; w.len()], before.clone()];
-                conv2d_weight_gradient(cpu, precision, shape, &dy, &x, &mut found[0]);
-                conv2d_weight_gradient_add(cpu, precision, shape, &dy, &x, &mut found[1]);
+                conv2d_weight_gradient(cpu, precision, shape, &dy, &x, Update::Replace, &mut found[0]);
+                conv2d_weight_gradient(cpu, precision, shape, &dy, &x, Update::Add, &mut found[1]);
                 if let Some(transposed) = &transposed {
                     let (k, n) = packed_size(precision, transposed);
                     let mut packed = PackedMatrix::new(cpu.isa, precision, k, n);

@@ -142,7 +142,7 @@ fn detect() -> Isa {
         Isa::Scalar
     } else if !(has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl")) {
         Isa::Avx2
-    } else if !has!("avx512bf16") {
+    } else if !(has!("avx512bf16") || cfg!(feature = "emulate-amx")) {
         Isa::Avx512
     } else if !(amx::permitted() || emulated()) {
         Isa::Avx512Bf16

@@ -31,6 +31,8 @@
 #[cfg(all(feature = "emulate-amx", target_arch = "x86_64", target_os = "linux"))]
 mod emulate_amx;
 mod isa;
+#[cfg(target_arch = "x86_64")]
+pub mod pairs;
 mod scalar;
 pub mod vecmath;
 #[cfg(target_arch = "x86_64")]

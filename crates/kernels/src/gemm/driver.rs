@@ -13,7 +13,7 @@ use simd::{Isa, Kernel, Simd, vecmath};
 use crate::Cpu;
 use crate::gemm::micro::{Block, Micro, Sums, TILE_COLUMNS, TILE_ROWS, Tile};
 use crate::gemm::pack::{Format, Line, Operand, Packer, WIDTH, Window};
-use crate::gemm::{Activation, Epilogue, Precision};
+use crate::gemm::{Activation, Epilogue, Precision, Update};
 use crate::pool::SendPtr;
 
 /// The longest chunk in steps: a block of the left operand and the panels of a micro-kernel stay in L2.
@@ -76,15 +76,6 @@ impl Variant {
     pub(crate) fn configure(self) {}
 }
 
-/// What becomes of the values in the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
-    /// The product replaces them.
-    Replace,
-    /// The product is added to them.
-    Add,
-}
-
 /// A part of the sums.
 #[derive(Clone, Copy)]
 struct Chunk {
@@ -106,14 +97,14 @@ struct Chunks {
     /// Steps of each but the last.
     length: usize,
     variant: Variant,
-    target: Target,
+    update: Update,
 }
 
 impl Chunks {
-    fn new(variant: Variant, k: usize, max_steps: usize, target: Target) -> Self {
+    fn new(variant: Variant, k: usize, max_steps: usize, update: Update) -> Self {
         let steps = variant.steps(k);
         let count = steps.div_ceil(max_steps).max(1);
-        Self { k, count, length: steps.div_ceil(count).next_multiple_of(16), variant, target }
+        Self { k, count, length: steps.div_ceil(count).next_multiple_of(16), variant, update }
     }
 
     /// Words from one packed row of the left operand to the next: the longest chunk and a line more, so that rows whose
@@ -131,7 +122,7 @@ impl Chunks {
             k: (start, end),
             first_line,
             steps: self.variant.steps(end - start),
-            add: i > 0 || self.target == Target::Add,
+            add: i > 0 || self.update == Update::Add,
             last: i + 1 == self.count,
         }
     }
@@ -188,7 +179,7 @@ pub(super) fn product(
     epilogue: &Epilogue<'_>,
     out: &mut [f32],
 ) {
-    let chunks = Chunks::new(variant, a.k, MAX_CHUNK_STEPS, Target::Replace);
+    let chunks = Chunks::new(variant, a.k, MAX_CHUNK_STEPS, Update::Replace);
     let threads = cpu.pool.threads();
     let grid = Grid::new(variant, a.outer, n, threads);
     let work = Work { variant, chunks, upper: false, n, epilogue, out: SendPtr(out.as_mut_ptr()) };
@@ -201,15 +192,15 @@ pub(super) fn product_unpacked(
     variant: Variant,
     a: &Operand<'_>,
     b: &Operand<'_>,
-    target: Target,
+    update: Update,
     out: &mut [f32],
 ) {
-    unpacked(cpu, variant, a, b, target, false, out);
+    unpacked(cpu, variant, a, b, update, false, out);
 }
 
 /// `out = a · b` where that is symmetric: what lies above the diagonal is computed and mirrored.
 pub(super) fn product_symmetric(cpu: &Cpu, variant: Variant, a: &Operand<'_>, b: &Operand<'_>, out: &mut [f32]) {
-    unpacked(cpu, variant, a, b, Target::Replace, true, out);
+    unpacked(cpu, variant, a, b, Update::Replace, true, out);
     mirror(Variant::new(variant.isa, Precision::F32), a.outer, out);
 }
 
@@ -244,7 +235,7 @@ fn unpacked(
     variant: Variant,
     a: &Operand<'_>,
     b: &Operand<'_>,
-    target: Target,
+    update: Update,
     upper: bool,
     out: &mut [f32],
 ) {
@@ -254,7 +245,7 @@ fn unpacked(
     let max_steps = if variant.steps(a.k) <= MAX_WHOLE_STEPS { MAX_WHOLE_STEPS } else { MAX_UNPACKED_STEPS };
     let work = Work {
         variant,
-        chunks: Chunks::new(variant, a.k, max_steps, target),
+        chunks: Chunks::new(variant, a.k, max_steps, update),
         upper,
         n: b.outer,
         epilogue: &Epilogue::default(),

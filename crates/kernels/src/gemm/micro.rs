@@ -387,8 +387,8 @@ mod x86 {
         sum
     ));
     avx512_kernels!("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16", bf16_rows, bf16_fixed, |sum, a, b| {
-        // SAFETY: `__m512bh` and `__m512i` are 64 bytes of any value.
-        _mm512_dpbf16_ps(sum, std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b))
+        // SAFETY: the function has AVX512-BF16.
+        simd::pairs::multiply_add_pairs(sum, a, b)
     });
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]

@@ -25,7 +25,7 @@ use simd::{Isa, Kernel, Simd};
 pub use peak::measured_peak;
 
 use crate::Cpu;
-use driver::{Target, Variant};
+use driver::Variant;
 use pack::{Line, Operand, WIDTH};
 use patches::Patches;
 
@@ -43,6 +43,15 @@ impl Precision {
     pub fn auto(isa: Isa) -> Self {
         if isa >= Isa::Avx512Bf16 { Self::Bf16 } else { Self::F32 }
     }
+}
+
+/// What becomes of the values in the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// The product replaces them.
+    Replace,
+    /// The product is added to them.
+    Add,
 }
 
 /// What is applied to each output value of a product.
@@ -196,68 +205,38 @@ fn packed_product(cpu: &Cpu, a: &Operand<'_>, b: &PackedMatrix, epilogue: &Epilo
     driver::product(cpu, b.variant, a, &b.lines, b.n, epilogue, out);
 }
 
-/// `dw = dyᵀ · x`: the gradient of a linear layer's weight. `dy`: `[m, n] f32`, `x`: `[m, k] f32`, `dw`: `[n, k] f32`.
+/// `dw = dyᵀ · x`, or added to `dw`: the gradient of a linear layer's weight. `dy`: `[m, n] f32`, `x`: `[m, k] f32`, `dw`:
+/// `[n, k] f32`.
 ///
 /// # Panics
 /// When a slice does not have the size of its shape.
 pub fn weight_gradient(
     cpu: &Cpu,
     precision: Precision,
-    m: usize,
-    n: usize,
-    k: usize,
-    dy: &[f32],
-    x: &[f32],
-    dw: &mut [f32],
-) {
-    gradient(cpu, precision, (m, n, k), dy, x, Target::Replace, dw);
-}
-
-/// `dw += dyᵀ · x`: as [`weight_gradient`], added to what is there.
-///
-/// # Panics
-/// When a slice does not have the size of its shape.
-pub fn weight_gradient_add(
-    cpu: &Cpu,
-    precision: Precision,
-    m: usize,
-    n: usize,
-    k: usize,
-    dy: &[f32],
-    x: &[f32],
-    dw: &mut [f32],
-) {
-    gradient(cpu, precision, (m, n, k), dy, x, Target::Add, dw);
-}
-
-fn gradient(
-    cpu: &Cpu,
-    precision: Precision,
     (m, n, k): (usize, usize, usize),
     dy: &[f32],
     x: &[f32],
-    target: Target,
+    update: Update,
     dw: &mut [f32],
 ) {
     assert_eq!(dw.len(), n * k, "output size");
-    driver::product_unpacked(cpu, variant(cpu.isa, precision), &columns(dy, m, n), &columns(x, m, k), target, dw);
+    driver::product_unpacked(cpu, variant(cpu.isa, precision), &columns(dy, m, n), &columns(x, m, k), update, dw);
 }
 
-/// `dw = dyᵀ · patches`, or with `add` that added to `dw`; `dy`: `[pixels, n] f32`, `dw`: `[n, length of a patch] f32`.
+/// `dw = dyᵀ · patches`, or added to `dw`; `dy`: `[pixels, n] f32`, `dw`: `[n, length of a patch] f32`.
 pub(crate) fn patch_gradient(
     cpu: &Cpu,
     precision: Precision,
     n: usize,
     dy: &[f32],
     patches: &Patches<'_>,
-    add: bool,
+    update: Update,
     dw: &mut [f32],
 ) {
     let (pixels, length) = (patches.pixels(), patches.length());
     assert_eq!(dw.len(), n * length, "output size");
-    let target = if add { Target::Add } else { Target::Replace };
     let (dy, patches) = (columns(dy, pixels, n), patch_operand(patches, true));
-    driver::product_unpacked(cpu, variant(cpu.isa, precision), &dy, &patches, target, dw);
+    driver::product_unpacked(cpu, variant(cpu.isa, precision), &dy, &patches, update, dw);
 }
 
 /// `out = a · b`; `a`: `[m, k] f32`, `b`: `[k, n] f32`, `out`: `[m, n] f32`.
@@ -266,7 +245,7 @@ pub(crate) fn patch_gradient(
 /// When a slice does not have the size of its shape.
 pub fn matmul_nn(cpu: &Cpu, precision: Precision, m: usize, n: usize, k: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
     assert_eq!(out.len(), m * n, "output size");
-    driver::product_unpacked(cpu, variant(cpu.isa, precision), &rows(a, m, k), &columns(b, k, n), Target::Replace, out);
+    driver::product_unpacked(cpu, variant(cpu.isa, precision), &rows(a, m, k), &columns(b, k, n), Update::Replace, out);
 }
 
 /// `out = a · bᵀ`; `a`: `[m, k] f32`, `b`: `[n, k] f32`, `out`: `[m, n] f32`.
@@ -275,7 +254,7 @@ pub fn matmul_nn(cpu: &Cpu, precision: Precision, m: usize, n: usize, k: usize, 
 /// When a slice does not have the size of its shape.
 pub fn matmul_nt(cpu: &Cpu, precision: Precision, m: usize, n: usize, k: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
     assert_eq!(out.len(), m * n, "output size");
-    driver::product_unpacked(cpu, variant(cpu.isa, precision), &rows(a, m, k), &rows(b, n, k), Target::Replace, out);
+    driver::product_unpacked(cpu, variant(cpu.isa, precision), &rows(a, m, k), &rows(b, n, k), Update::Replace, out);
 }
 
 /// `out = a · aᵀ`, as [`matmul_nt`] gives it; `a`: `[m, k] f32`, `out`: `[m, m] f32`. Only the upper half is computed.

@@ -527,8 +527,8 @@ mod x86 {
     /// Rounds the sixteen of `low`, then of `high`.
     #[inline(always)]
     fn round(low: __m512, high: __m512) -> __m512i {
-        // SAFETY: used only inside functions with AVX512-BF16; both types are 64 bytes of any value.
-        unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) }
+        // SAFETY: used only inside functions with AVX512-BF16.
+        unsafe { simd::pairs::round_pairs(low, high) }
     }
 
     #[derive(Clone, Copy)]

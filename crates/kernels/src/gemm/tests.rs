@@ -114,12 +114,12 @@ fn unpacked_products_match_their_definition() {
             // Rows of the gradient are outputs, here m; the sum is over k rows.
             reference::product(precision, (m, n, k), |i, p| a[p * m + i], |p, j| b[p * n + j], &none, &mut want);
             got.fill(f32::NAN);
-            weight_gradient(cpu, precision, k, m, n, &a, &b, &mut got);
+            weight_gradient(cpu, precision, (k, m, n), &a, &b, Update::Replace, &mut got);
             assert_close(&what, &got, &want, 1e-6, bound(k));
 
             let mut sum = random.uniform_vec(m * n);
             want.iter_mut().zip(&sum).for_each(|(want, x)| *want += x);
-            weight_gradient_add(cpu, precision, k, m, n, &a, &b, &mut sum);
+            weight_gradient(cpu, precision, (k, m, n), &a, &b, Update::Add, &mut sum);
             assert_close(&what, &sum, &want, 1e-6, bound(k));
         }
     });
@@ -209,7 +209,7 @@ fn unpacked_products_have_the_same_bits_for_any_thread_count() {
             let (gradient, symmetric) = rest.split_at_mut(m * n);
             matmul_nn(cpu, precision, m, n, k, &a, &b, nn);
             matmul_nt(cpu, precision, m, n, k, &a, &b, nt);
-            weight_gradient(cpu, precision, k, m, n, &a, &b, gradient);
+            weight_gradient(cpu, precision, (k, m, n), &a, &b, Update::Replace, gradient);
             gram(cpu, precision, m, k, &a, &mut symmetric[..m * m]);
             out
         };
@@ -228,10 +228,10 @@ fn empty_sums_and_outputs() {
         let mut out = vec![f32::NAN; 60];
         matmul(cpu, 3, &[], &packed, &Epilogue { bias: Some(&bias), ..Default::default() }, &mut out);
         assert_eq!(out, vec![2.0; 60]);
-        weight_gradient(cpu, precision, 0, 3, 20, &[], &[], &mut out);
+        weight_gradient(cpu, precision, (0, 3, 20), &[], &[], Update::Replace, &mut out);
         assert_eq!(out, vec![0.0; 60]);
         out.fill(3.0);
-        weight_gradient_add(cpu, precision, 0, 3, 20, &[], &[], &mut out);
+        weight_gradient(cpu, precision, (0, 3, 20), &[], &[], Update::Add, &mut out);
         assert_eq!(out, vec![3.0; 60]);
         matmul(cpu, 0, &[], &packed, &Epilogue::default(), &mut []);
         matmul_nn(cpu, precision, 2, 0, 5, &[0.0; 10], &[], &mut []);

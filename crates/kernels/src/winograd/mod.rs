@@ -17,7 +17,7 @@ mod product;
 mod weight_gradient;
 
 pub use self::product::{conv2d, conv2d_input_gradient, pack_transposed_weight, pack_weight};
-pub use self::weight_gradient::{conv2d_weight_gradient, conv2d_weight_gradient_add};
+pub use self::weight_gradient::conv2d_weight_gradient;
 use crate::conv::ConvShape;
 use crate::gemm::Precision;
 use crate::gemm::pack::WIDTH;

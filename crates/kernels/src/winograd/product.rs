@@ -312,13 +312,15 @@ impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Task<'_, F, SIDE, 
         let ci = work.patches.channels;
         let pixels = pixels::<SIDE>(work.patches, work.squares.get(self.first + i), (0, ci), self.zeros);
         let (words, row) = (work.position_words(), i * work.stride);
-        assert!(ci.is_multiple_of(GROUP) && row + ci <= words && self.packed.len() == SIDE * SIDE * words);
+        let in_pairs = work.variant.pairs() && S::LANES == WIDTH;
+        let written = if in_pairs { ci / 2 } else { ci };
+        assert!(ci.is_multiple_of(GROUP) && row + written <= words && self.packed.len() == SIDE * SIDE * words);
         let packed = self.packed.as_mut_ptr();
         let (mut columns, mut odd) = ([[s.zero(); SIDE]; SIDE], [[s.zero(); SIDE]; SIDE]);
         // SAFETY: every pixel has `ci` channels, a multiple of a vector's (the assertion), and so many words of every position
         // follow the row's first.
         unsafe {
-            if work.variant.pairs() && S::LANES == WIDTH {
+            if in_pairs {
                 let mut pair = odd;
                 for c in (0..ci).step_by(GROUP) {
                     both_ways!(s, F::patch, columns, |i, j| s.load_ptr(pixels[i][j].add(c + WIDTH)), |i, j, value| {

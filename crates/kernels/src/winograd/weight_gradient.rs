@@ -10,11 +10,11 @@ use simd::{Kernel, Simd};
 
 use crate::Cpu;
 use crate::conv::ConvShape;
-use crate::gemm::Precision;
 use crate::gemm::driver::Variant;
 use crate::gemm::micro::{Block, Sums, TILE_COLUMNS, TILE_ROWS, Tile};
 use crate::gemm::pack::{Fetch, Line, Operand, WIDTH};
 use crate::gemm::patches::Patches;
+use crate::gemm::{Precision, Update};
 use crate::rows::with_scratch;
 use crate::winograd::form::{Form, Four, Two, both_ways};
 use crate::winograd::{Squares, fits, pixels};
@@ -47,7 +47,7 @@ const fn block_sums(side: usize) -> usize {
     side * side * BLOCK * block_in(side)
 }
 
-/// Backward of [`conv2d`](super::conv2d) without its epilogue: the weight's gradient, overwritten.
+/// Backward of [`conv2d`](super::conv2d) without its epilogue: the weight's gradient.
 ///
 /// `dy`: `[B, OH, OW, co] f32`; `x`: `[B, H, W, ci] f32`; `dw`: `[co, 3, 3, ci] f32`.
 ///
@@ -59,33 +59,15 @@ pub fn conv2d_weight_gradient(
     shape: &ConvShape,
     dy: &[f32],
     x: &[f32],
+    update: Update,
     dw: &mut [f32],
 ) {
-    gradient(cpu, precision, shape, dy, x, false, dw);
-}
-
-/// As [`conv2d_weight_gradient`], added to what is there.
-///
-/// # Panics
-/// When a size does not fit.
-pub fn conv2d_weight_gradient_add(
-    cpu: &Cpu,
-    precision: Precision,
-    shape: &ConvShape,
-    dy: &[f32],
-    x: &[f32],
-    dw: &mut [f32],
-) {
-    gradient(cpu, precision, shape, dy, x, true, dw);
-}
-
-fn gradient(cpu: &Cpu, precision: Precision, shape: &ConvShape, dy: &[f32], x: &[f32], is_added: bool, dw: &mut [f32]) {
     assert!(fits(shape), "a convolution of 3x3 at stride 1");
     assert_eq!(dy.len(), shape.output_len(), "dy is [B, OH, OW, co]");
     assert_eq!(dw.len(), shape.weight_len(), "dw is [co, 3, 3, ci]");
     match precision {
-        Precision::F32 => gradient_of::<Four, 6, 4>(cpu, precision, shape, dy, x, is_added, dw),
-        Precision::Bf16 => gradient_of::<Two, 4, 2>(cpu, precision, shape, dy, x, is_added, dw),
+        Precision::F32 => gradient_of::<Four, 6, 4>(cpu, precision, shape, dy, x, update, dw),
+        Precision::Bf16 => gradient_of::<Two, 4, 2>(cpu, precision, shape, dy, x, update, dw),
     }
 }
 
@@ -95,7 +77,7 @@ fn gradient_of<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize>(
     shape: &ConvShape,
     dy: &[f32],
     x: &[f32],
-    is_added: bool,
+    update: Update,
     dw: &mut [f32],
 ) {
     let patches = shape.patches(x);
@@ -110,7 +92,7 @@ fn gradient_of<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize>(
         });
         let kernel = 9 * shape.channels_in;
         cpu.pool.run_chunks(dw, KERNELS * kernel, |task, dw| {
-            cpu.isa.dispatch(Finish { work: &work, sums, first: task * KERNELS, is_added, dw, form });
+            cpu.isa.dispatch(Finish { work: &work, sums, first: task * KERNELS, update, dw, form });
         });
     });
 }
@@ -354,7 +336,7 @@ struct Finish<'a, F, const SIDE: usize, const OUT: usize> {
     sums: &'a [f32],
     /// The first output channel.
     first: usize,
-    is_added: bool,
+    update: Update,
     /// `[kernels, 3, 3, ci]`
     dw: &'a mut [f32],
     form: PhantomData<F>,
@@ -365,7 +347,7 @@ impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Kernel for Finish<
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { work, sums, first, is_added, dw, .. } = self;
+        let Self { work, sums, first, update, dw, .. } = self;
         let (block_in, block_sums) = (block_in(SIDE), block_sums(SIDE));
         let mut columns = [[s.zero(); SIDE]; 3];
         let ci = work.channels.1;
@@ -382,7 +364,7 @@ impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Kernel for Finish<
                 }
                 both_ways!(s, F::kernel, columns, |i, j| m[i][j], |i, j, value| {
                     let place = &mut kernel[(3 * i + j) * ci + c..];
-                    let value = if is_added { s.add(s.load(place), value) } else { value };
+                    let value = if update == Update::Add { s.add(s.load(place), value) } else { value };
                     s.store(value, place);
                 });
             }
