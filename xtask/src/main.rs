@@ -43,7 +43,7 @@ fn ci(root: &Path) -> Result<()> {
             .current_dir(root))
     })?;
     step("test", &|| cargo(root, &["test", "--release", "--workspace"]))?;
-    // Where there is AVX512-BF16 but no AMX, its instructions are emulated for the kernels' tests.
+    // Where there is AVX-512 but no bf16 or AMX, their instructions are emulated for the kernels' tests.
     step("tiles", &|| cargo(root, &["test", "--release", "--package", "kernels", "--features", "simd/emulate-amx"]))?;
     step("smoke", &|| smoke(root))
 }
