@@ -226,15 +226,11 @@ impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Task<'_, F, SIDE, 
         for c in (0..channels).step_by(S::LANES) {
             // SAFETY: the assertions: every output has `channels` values, a multiple of a vector's, and every position room for 32
             // squares of 64 channels.
-            both_ways!(
-                s,
-                F::spread,
-                columns,
-                |i, j| unsafe { s.load_ptr(outputs[i][j].add(c)) },
-                |row, column, value| {
-                    unsafe { s.store_ptr(value, to.add((row * SIDE + column) * values + i * BLOCK + c)) };
-                }
-            );
+            unsafe {
+                both_ways!(s, F::spread, columns, |i, j| s.load_ptr(outputs[i][j].add(c)), |row, column, value| {
+                    s.store_ptr(value, to.add((row * SIDE + column) * values + i * BLOCK + c));
+                });
+            }
         }
     }
 
@@ -255,9 +251,11 @@ impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Task<'_, F, SIDE, 
             };
             // SAFETY: the assertions: every pixel has `channels` values, a multiple of a vector's, and every position room for 32
             // squares of a block's channels.
-            both_ways!(s, F::patch, columns, |i, j| unsafe { s.load_ptr(patch[i][j].add(c)) }, |row, column, value| {
-                unsafe { s.store_ptr(value, to.add((row * SIDE + column) * values + place)) };
-            });
+            unsafe {
+                both_ways!(s, F::patch, columns, |i, j| s.load_ptr(patch[i][j].add(c)), |row, column, value| {
+                    s.store_ptr(value, to.add((row * SIDE + column) * values + place));
+                });
+            }
         }
     }
 
