@@ -49,7 +49,7 @@ fn convolutions_match_reference() {
             plain.iter().enumerate().map(|(i, y)| y + f64::from(bias[i % shape.channels_out])).collect();
         let fused: Vec<f64> = reference::silu(&biased).iter().zip(&residual).map(|(y, r)| y + f64::from(*r)).collect();
         // Operands are rounded to one part in 512; sums of hundreds of them, some of which cancel.
-        for (precision, bound) in [(Precision::F32, 8e-6), (Precision::Bf16, 2e-2)] {
+        for (precision, bound) in [(Precision::F32, 4e-6), (Precision::Bf16, 2e-2)] {
             check(&format!("winograd {i} {precision:?}"), bound, &[plain.clone(), fused.clone()], |cpu| {
                 let packed = packed(cpu, precision, shape, &w);
                 let mut out = vec![vec![f32::NAN; shape.output_len()]; 2];
@@ -76,7 +76,7 @@ fn gradients_match_reference() {
         assert_eq!(transposed.is_some(), shape.upsample == 1 && shape.channels_out.is_multiple_of(32));
         let dx = transposed.map(|_| reference::conv2d_input_gradient(shape, &wide(&dy), &wide(&w)));
         let expected: Vec<Vec<f64>> = [dw, added].into_iter().chain(dx).collect();
-        for (precision, bound) in [(Precision::F32, 8e-6), (Precision::Bf16, 2e-2)] {
+        for (precision, bound) in [(Precision::F32, 4e-6), (Precision::Bf16, 2e-2)] {
             check(&format!("winograd gradients {i} {precision:?}"), bound, &expected, |cpu| {
                 let mut found = vec![vec![f32::NAN; w.len()], before.clone()];
                 conv2d_weight_gradient(cpu, precision, shape, &dy, &x, Update::Replace, &mut found[0]);
