@@ -4,7 +4,8 @@ mod common;
 
 use common::{Item, Network, Random};
 use graph::cost::Cost;
-use graph::{Conv2dOptions, Graph, OpKind, Precision, ShapeError, Tensor, autodiff};
+use graph::{Conv2dOptions, Graph, OpKind, PackedParameters, Parameters, Precision, ShapeError, Tensor, autodiff};
+use kernels::Cpu;
 
 const NETWORK: Network = Network { graph: network, item: item_inputs, fused: 3 };
 const PICTURE: [usize; 3] = [7, 6, 2];
@@ -91,4 +92,25 @@ fn gradients_do_fewer_operations_than_are_counted() {
         let (fewer, fewest) = (cost.kind(kind), Cost::new(&g, Precision::F32).kind(kind));
         assert!(fewest.done < fewer.done && fewer.done < fewer.flops, "{fewer:?} {fewest:?}");
     }
+}
+
+#[test]
+fn packed_weights_take_what_the_price_says() {
+    let g = &mut Graph::new();
+    let x = g.input("x", &[1, 8, 8, 64]).unwrap();
+    let h = conv(g, "first", x, 96, SAME).unwrap();
+    let y = conv(g, "second", h, 64, SAME).unwrap();
+    let tokens = g.reshape(y, &[1, 64, 64]).unwrap();
+    let matrix = g.parameter("matrix", &[32, 64]).unwrap();
+    let y = g.linear(tokens, matrix, None).unwrap();
+    let (target, weight) = (g.input("target", &[1, 64, 32]).unwrap(), g.input("weight", &[1]).unwrap());
+    let (loss, _) = g.weighted_squared_error(y, target, weight).unwrap();
+    autodiff::gradients(g, loss).unwrap();
+    let mut parameters = Parameters::new();
+    for (name, tensor) in g.parameters() {
+        parameters.insert(name, g.shape(tensor), vec![0.5; g.len(tensor)]).unwrap();
+    }
+    // Whole panels: nothing is padded.
+    let packed = PackedParameters::new(&Cpu::detected(1), &[g], &parameters, Precision::F32).unwrap();
+    assert_eq!(packed.bytes() as u64, Cost::new(g, Precision::F32).packed_bytes);
 }
