@@ -15,6 +15,7 @@ use sampling::{Guidance, Sampler, combine, sample, slerp};
 use text::TextEncoder;
 
 use crate::event::{CancelToken, Event, Preview};
+use crate::finish::{self, Finisher};
 use crate::model::{Model, ModelInfo};
 use crate::options::{Options, PrecisionChoice};
 use crate::recipe::{PictureRecipe, RECIPE_VERSION, Recipe};
@@ -58,6 +59,7 @@ pub struct Engine {
     encoder_sha256: String,
     packed: Arc<PackedParameters>,
     executors: Vec<Planned>,
+    pub(crate) finisher: Option<Finisher>,
     /// Opened with the first picture that needs it; with its SHA-256.
     enlarger: Option<(Enlarger, String)>,
     requests: u64,
@@ -143,7 +145,9 @@ impl Engine {
         let side = model.info.config.patch;
         let graph = build_graph(&model.info.config, Geometry { batch: 1, height: side, width: side, text_tokens: 1 })?;
         let packed = Arc::new(model.pack(&cpu, &graph, precision)?);
+        let finisher = Finisher::new(model, &cpu, precision)?;
         Ok(Self {
+            finisher,
             cpu,
             precision,
             info: model.info.clone(),
@@ -327,6 +331,12 @@ impl Engine {
                         shift.add_back(&other, &mut prediction);
                     }
                     prediction.iter_mut().for_each(|value| *value /= shifts as f32);
+                }
+                if let Some(finisher) = &mut self.finisher
+                    && !turbo
+                    && finish::applies(&self.info.config, t)
+                {
+                    finisher.finish((group, size), z, t, &mut prediction)?;
                 }
                 if let Some(start) = start {
                     prediction.chunks_exact_mut(values).for_each(|prediction| start.keep(prediction));

@@ -13,6 +13,7 @@ mod encoder;
 pub mod enlarge;
 mod error;
 mod event;
+mod finish;
 mod generate;
 mod inspect;
 pub mod model;

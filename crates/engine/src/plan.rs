@@ -7,6 +7,7 @@ use sampling::Sampler;
 use serde::Serialize;
 
 use crate::enlarge::{self, Enlarger};
+use crate::finish;
 use crate::generate::{build_graph, pictures_together};
 use crate::rates::{self, Rates};
 use crate::request::Frame;
@@ -152,6 +153,15 @@ fn price(
             job.seconds += runs as f64 * rates.seconds(patches, geometry.batch, cost.flops);
             job.flops += runs as f64 * cost.flops as f64;
             job.evaluations += runs;
+            job.bytes += cost.arena_bytes;
+        }
+        let finished = if turbo { 0 } else { evaluations.iter().filter(|t| finish::applies(config, **t)).count() };
+        if groups > 0 && finished > 0 {
+            let cost = Cost::new(&finish::build_graph(config, group, size)?, precision);
+            let (runs, pixels) = (groups * finished, pixels as f64 * group as f64);
+            job.seconds += pixels * rates.finishing.setup_seconds_per_pixel;
+            job.seconds += runs as f64 * pixels * rates.finishing.seconds_per_pixel;
+            job.flops += runs as f64 * cost.flops as f64;
             job.bytes += cost.arena_bytes;
         }
         // State, predictions and a copy of each, in f32 [H, W, 4].

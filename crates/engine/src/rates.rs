@@ -14,6 +14,7 @@ use models::jit::{self, Geometry};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{CancelToken, Event};
+use crate::finish::Finisher;
 use crate::generate::build_graph;
 use crate::{Engine, EngineError, MAX_SIDE, MIN_SIDE, Model, Options, Request, Size, built_in};
 
@@ -24,7 +25,7 @@ const CURVES: [(u32, &[u32]); 5] =
 /// Steps of a measured job.
 const STEPS: u32 = 8;
 /// Higher whenever something else is measured than before, or it has become faster, so that what was kept is measured again.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// Speed at one number of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,15 @@ pub struct Point {
     pub setup_seconds: f64,
 }
 
+/// Speed of a finisher.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Finishing {
+    /// Seconds a pixel of a prediction.
+    pub seconds_per_pixel: f64,
+    /// Seconds a pixel to plan the graph, and to touch its memory for the first time.
+    pub setup_seconds_per_pixel: f64,
+}
+
 /// What was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
@@ -48,6 +58,8 @@ pub struct Rates {
     pub points: Vec<Point>,
     /// Seconds to encode one pixel of a finished picture as PNG.
     pub png_seconds_per_pixel: f64,
+    /// Seconds to finish one prediction, for each of its pixels, and those before the first one; 0 without a finisher.
+    pub finishing: Finishing,
     /// Seconds to enlarge a picture and to encode it, for each pixel of four times the drawn size; 0 without an enlarger.
     pub enlarging_seconds_per_pixel: f64,
     /// Seconds to load and pack model and text encoder.
@@ -134,6 +146,11 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
     let (text_seconds, text_again) = (seconds()?, seconds()?);
     let (load_peak_bytes, loaded_bytes) = process_memory();
     let patch = model.info.config.patch as u32;
+    // The points are of the network alone.
+    let finishing = match engine.finisher.take() {
+        Some(finisher) => finishing(finisher, model)?,
+        None => Finishing::default(),
+    };
     let (mut points, mut png) = (Vec::new(), Vec::new());
     for (side, batches) in CURVES.into_iter().filter(|(side, _)| (MIN_SIDE..=MAX_SIDE).contains(&(side * patch))) {
         for &batch in batches {
@@ -174,6 +191,7 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
     let rates = Rates {
         key,
         points,
+        finishing,
         enlarging_seconds_per_pixel,
         load_seconds,
         text_seconds,
@@ -182,6 +200,23 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
         loaded_bytes,
     };
     Ok(rates)
+}
+
+/// Finishes a few predictions of the size that the model draws.
+fn finishing(mut finisher: Finisher, model: &Model) -> Result<Finishing, EngineError> {
+    let size = Size::square(model.info.image_size);
+    let values = vec![0.0; model.info.config.channels * size.pixels()];
+    let mut prediction = values.clone();
+    let mut samples = Vec::new();
+    for _ in 0..6 {
+        let begin = Instant::now();
+        finisher.finish((1, size), &values, 0.25, &mut prediction)?;
+        samples.push(begin.elapsed().as_secs_f64());
+    }
+    let first = samples.remove(0);
+    let seconds = median(&mut samples);
+    let pixels = size.pixels() as f64;
+    Ok(Finishing { seconds_per_pixel: seconds / pixels, setup_seconds_per_pixel: (first - seconds).max(0.0) / pixels })
 }
 
 /// Seconds for each pixel of a picture four times as large as the model draws, beyond drawing it.
@@ -292,6 +327,7 @@ mod tests {
             key: String::new(),
             points: vec![point(16.0, 16.0, 4.0), point(16.0, 64.0, 2.0), point(64.0, 64.0, 6.0)],
             png_seconds_per_pixel: 0.0,
+            finishing: Finishing::default(),
             enlarging_seconds_per_pixel: 0.0,
             load_seconds: 0.0,
             text_seconds: 0.0,

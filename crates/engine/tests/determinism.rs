@@ -18,18 +18,24 @@ fn tiny() -> (ModelInfo, Parameters) {
         hidden: 96,
         stem: 32,
         refiner_blocks: 1,
+        finish_width: 16,
         ..jit::Config::default()
     };
-    let mut parameters = jit::initial_parameters(&config, 11).unwrap();
-    // A fresh network predicts zero; a trained one does not.
+    let parameters = parameters(&config);
+    let info = ModelInfo { name: "tiny".into(), config, image_size: 64, text_tokens: 16, pictures_seen: 0, shifts: 3 };
+    (info, parameters)
+}
+
+/// A fresh network predicts zero; a trained one does not.
+fn parameters(config: &jit::Config) -> Parameters {
+    let mut parameters = jit::initial_parameters(config, 11).unwrap();
     for (i, (_, _, data)) in parameters.iter_mut().enumerate() {
         if data.iter().all(|v| *v == 0.0) {
             fill_normal(NoiseAddress { seed: 3, image: i as u32, step: 0, purpose: Purpose::Parameters }, data);
             data.iter_mut().for_each(|v| *v *= 0.1);
         }
     }
-    let info = ModelInfo { name: "tiny".into(), config, image_size: 64, text_tokens: 16, pictures_seen: 0, shifts: 3 };
-    (info, parameters)
+    parameters
 }
 
 fn fresh(threads: usize, precision: PrecisionChoice) -> Engine {
@@ -404,16 +410,36 @@ fn the_last_prediction_is_made_at_three_places_if_it_is_late() {
 fn quick(threads: usize) -> Engine {
     let (info, _) = tiny();
     let config = jit::Config { step_length: true, ..info.config };
-    let mut parameters = jit::initial_parameters(&config, 11).unwrap();
-    for (i, (_, _, data)) in parameters.iter_mut().enumerate() {
-        if data.iter().all(|v| *v == 0.0) {
-            fill_normal(NoiseAddress { seed: 3, image: i as u32, step: 0, purpose: Purpose::Parameters }, data);
-            data.iter_mut().for_each(|v| *v *= 0.1);
-        }
-    }
+    let parameters = parameters(&config);
     let model = Model::from_parameters(ModelInfo { config, ..info }, parameters).unwrap();
     let options = Options { threads: Some(threads), precision: PrecisionChoice::Auto, isa: None };
     Engine::new(&model, &options).unwrap()
+}
+
+#[test]
+fn late_predictions_are_finished() {
+    let (info, mut trained) = tiny();
+    let engine = |config: &jit::Config, trained: &Parameters| {
+        let mut own = Parameters::new();
+        for spec in jit::parameters(config) {
+            own.insert(&spec.name, &spec.shape, trained.get(&spec.name).unwrap().data.clone()).unwrap();
+        }
+        let model = Model::from_parameters(ModelInfo { config: config.clone(), ..info.clone() }, own).unwrap();
+        Engine::new(&model, &Options { threads: Some(2), ..Options::default() }).unwrap()
+    };
+    let without = jit::Config { finish_width: 0, ..info.config.clone() };
+    let early = Request { schedule: Schedule::Shifted(4.0), steps: 2, ..request() };
+    let (mut plain, mut finishing) = (engine(&without, &trained), engine(&info.config, &trained));
+    assert_ne!(draw(&mut plain, &request())[0].pixels, draw(&mut finishing, &request())[0].pixels);
+    // Its two predictions are made at the times 1 and 0.8.
+    assert_eq!(draw(&mut plain, &early)[0].pixels, draw(&mut finishing, &early)[0].pixels);
+    for (name, _, data) in trained.iter_mut() {
+        if name.starts_with("finish.output") {
+            data.fill(0.0);
+        }
+    }
+    let mut idle = engine(&info.config, &trained);
+    assert_eq!(draw(&mut plain, &request())[0].pixels, draw(&mut idle, &request())[0].pixels);
 }
 
 #[test]

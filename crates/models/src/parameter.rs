@@ -20,7 +20,7 @@ pub struct ParameterSpec {
     pub shape: Vec<usize>,
     /// Initial values.
     pub init: Init,
-    /// A matrix inside a block: trained by Muon; everything else by AdamW.
+    /// A matrix inside a block: trained by Muon, as are the kernels of convolutions; everything else by AdamW.
     pub matrix: bool,
     /// The rows are this many matrices stacked (3 for a fused query, key and value); Muon treats
     /// each alone.

@@ -20,6 +20,7 @@ const CONFIG: Config = Config {
     noise_scale: 1.0,
     detail_width: 6,
     detail_blocks: 2,
+    finish_width: 0,
     step_length: true,
     long_skips: true,
     velocity: true,

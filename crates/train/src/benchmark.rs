@@ -43,6 +43,7 @@ pub fn configuration(network: jit::Config, resolution: usize, batch: usize) -> T
         precision: Default::default(),
         model: network,
         enlarger: None,
+        finisher: None,
         turbo: None,
         optimiser: Default::default(),
         flow: Default::default(),

@@ -61,6 +61,9 @@ pub struct TrainConfig {
     /// Train an enlarger instead; `resolution` is then the side of the enlarged pictures.
     #[serde(default)]
     pub enlarger: Option<EnlargerConfig>,
+    /// Teach a trained model, which is `init`, to finish its pictures instead; `[model]` is then not used.
+    #[serde(default)]
+    pub finisher: Option<FinisherConfig>,
     /// Teach a trained model to draw in four, two and one steps instead; `model.step_length` must be true.
     #[serde(default)]
     pub turbo: Option<TurboConfig>,
@@ -98,6 +101,20 @@ impl Default for EnlargerConfig {
     }
 }
 
+/// How large a finisher is (`docs/adr/0024-a-finisher.md`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FinisherConfig {
+    /// Channels of its finest level, 8 to 256.
+    pub width: usize,
+}
+
+impl Default for FinisherConfig {
+    fn default() -> Self {
+        FinisherConfig { width: 64 }
+    }
+}
+
 /// What few steps are learned from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -122,7 +139,7 @@ impl Default for TurboConfig {
     }
 }
 
-/// Muon on the blocks' matrices, AdamW on everything else; warm-up, constant, decay.
+/// Muon on the blocks' matrices and on convolutions, AdamW on everything else; warm-up, constant, decay.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimiserConfig {
@@ -138,6 +155,9 @@ pub struct OptimiserConfig {
     pub beta2: f32,
     /// Muon's learning rate as a multiple of `learning_rate`.
     pub muon_rate: f32,
+    /// Whether Muon also trains the kernels of convolutions (`docs/adr/0024-a-finisher.md`); runs begun when AdamW did go on with
+    /// false.
+    pub muon_convolutions: bool,
     /// Muon's momentum.
     pub momentum: f32,
     /// Newton–Schulz iterations of Muon; 0 trains the matrices with AdamW too.
@@ -159,6 +179,7 @@ impl Default for OptimiserConfig {
             beta1: 0.9,
             beta2: 0.95,
             muon_rate: 1.0,
+            muon_convolutions: true,
             momentum: 0.95,
             newton_schulz_steps: 4,
             weight_decay: 0.01,
@@ -300,6 +321,24 @@ impl TrainConfig {
         if let Some(turbo) = &self.turbo {
             self.check_turbo(turbo)?;
         }
+        if self.model.finish_width > 0 {
+            return bad(
+                "model.finish_width",
+                "0: [finisher] trains one after the network",
+                self.model.finish_width.to_string(),
+            );
+        }
+        if let Some(finisher) = &self.finisher {
+            if self.enlarger.is_some() || self.turbo.is_some() {
+                return bad("finisher", "neither an enlarger nor turbo beside it", "another".into());
+            }
+            if !(8..=256).contains(&finisher.width) {
+                return bad("finisher.width", "8 to 256", finisher.width.to_string());
+            }
+            if self.init.is_none() {
+                return bad("init", "the model to finish", "none".into());
+            }
+        }
         if !(1..=4096).contains(&self.batch) {
             return bad("batch", "1 to 4096", self.batch.to_string());
         }
@@ -424,6 +463,7 @@ impl TrainConfig {
         let tokens = match &self.enlarger {
             // About as many values as that many tokens of the default width.
             Some(enlarger) => enlarger.crop.pow(2) / 4,
+            None if self.finisher.is_some() => self.resolution.pow(2) / 16,
             // The detail network's activations weigh as much as the trunk's of one token in each 512 pixels.
             None if self.model.detail_width > 0 => {
                 (self.resolution / self.model.patch).pow(2).max(self.resolution.pow(2) / 512)
@@ -480,6 +520,10 @@ mod tests {
             ("[flow]\nmin_time = 0.0", "min_time"),
             ("[flow]\nseams = -1.0", "seams"),
             ("mirror = 1.5", "mirror"),
+            ("[model]\nfinish_width = 64", "model.finish_width"),
+            ("[finisher]", "init"),
+            ("init = 'm'\n[finisher]\nwidth = 7", "finisher.width"),
+            ("init = 'm'\n[finisher]\n[enlarger]", "finisher"),
             ("colour = 1", "colour"),
         ] {
             let message = parse(extra).unwrap_err().to_string();

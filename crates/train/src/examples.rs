@@ -32,6 +32,8 @@ pub struct Examples<'a> {
     pub dataset: &'a data::Dataset,
     /// Noise process and conditioning.
     pub flow: &'a FlowConfig,
+    /// The times of `flow`, which end at 1, are scaled to end here.
+    pub latest: f32,
     /// Deviation of the noise.
     pub noise_scale: f32,
     /// Share of pictures that are mirrored, of those that may be.
@@ -82,7 +84,7 @@ impl Batch {
             } else {
                 examples.dataset.caption(record, choice.caption)
             });
-            *t = flow::time(examples.flow, examples.seed, number);
+            *t = examples.latest * flow::time(examples.flow, examples.seed, number);
             *weight = flow::weight(examples.flow, *t);
         }
         states.gather(&captions, &mut self.text, &mut self.text_lengths, &mut self.text_pooled)?;

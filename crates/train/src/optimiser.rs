@@ -1,8 +1,8 @@
-//! Muon on the blocks' matrices, AdamW on everything else, and the two averages.
+//! Muon on the blocks' matrices and the kernels of convolutions, AdamW on everything else, and the two averages.
 //!
 //! Muon: Jordan et al. 2024, with Polar Express coefficients (arXiv 2505.16932) and the matched-RMS scale of
 //! "Muon is Scalable" (arXiv 2502.16982), so that one learning rate serves both optimisers. A fused weight (query,
-//! key and value in one) is orthogonalised part by part. Matrices are worked on in parallel, each by one thread.
+//! key and value in one) is orthogonalised part by part; a convolution's kernels are the rows of one matrix. Matrices are worked on in parallel, each by one thread.
 
 use graph::Parameters;
 use kernels::Cpu;
@@ -70,7 +70,8 @@ impl Optimiser {
             .map(|(spec, parameter)| {
                 assert_eq!(spec.name, parameter.name, "parameters stand in the network's order");
                 let zeros = || vec![0.0; spec.len()];
-                let moments = if spec.matrix && config.newton_schulz_steps > 0 {
+                let kernels = config.muon_convolutions && spec.shape.len() == 4;
+                let moments = if (spec.matrix || kernels) && config.newton_schulz_steps > 0 {
                     Moments::Momentum(zeros())
                 } else {
                     Moments::Adam(zeros(), zeros())
@@ -114,7 +115,8 @@ impl Optimiser {
             let decay = if slot.spec.shape.len() > 1 { self.config.weight_decay } else { 0.0 };
             match &mut slot.moments {
                 Moments::Momentum(momentum) => {
-                    let (rows, cols) = (slot.spec.shape[0] / slot.spec.stacked, slot.spec.shape[1]);
+                    let rows = slot.spec.shape[0] / slot.spec.stacked;
+                    let cols = slot.spec.shape[1..].iter().product::<usize>();
                     let parts = values
                         .chunks_mut(rows * cols)
                         .zip(gradient.chunks(rows * cols))

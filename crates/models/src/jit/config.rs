@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::jit::detail::PLACE;
+use crate::jit::finish;
 
 /// Sizes of a `jit` network. The defaults are those of the default model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub detail_width: usize,
     /// Residual blocks of the detail network.
     pub detail_blocks: usize,
+    /// Channels of the finisher's finest level, 0 for none (see [`finish`](crate::jit::finish)).
+    pub finish_width: usize,
     /// Whether the network is told the length of the step that its prediction is for, so that it can learn to take long ones.
     pub step_length: bool,
     /// Whether the last half of the blocks also see what the blocks of the first half gave, the last the first.
@@ -55,6 +58,7 @@ impl Default for Config {
             noise_scale: 1.0,
             detail_width: 0,
             detail_blocks: 2,
+            finish_width: 0,
             step_length: false,
             long_skips: false,
             velocity: false,
@@ -117,6 +121,10 @@ impl Config {
         if self.detail_width > 0 {
             multiple("patch", self.patch, PLACE)?;
         }
+        in_range("finish_width", self.finish_width, 0, 256)?;
+        if self.finish_width > 0 {
+            multiple("patch", self.patch, finish::MULTIPLE)?;
+        }
         if !(0.1..=10.0).contains(&self.noise_scale) {
             return Err(ConfigError::NoiseScale(self.noise_scale.to_string()));
         }
@@ -158,6 +166,8 @@ mod tests {
             (Config { detail_width: 1025, ..Config::default() }, "detail_width"),
             (Config { detail_blocks: 0, ..Config::default() }, "detail_blocks"),
             (Config { detail_width: 8, patch: 6, ..Config::default() }, "patch"),
+            (Config { finish_width: 257, ..Config::default() }, "finish_width"),
+            (Config { finish_width: 8, patch: 12, ..Config::default() }, "patch"),
             (Config { noise_scale: f32::NAN, ..Config::default() }, "noise_scale"),
         ];
         for (config, field) in bad {

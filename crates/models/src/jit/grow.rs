@@ -6,6 +6,7 @@
 //!   arXiv 2511.13720, section 4, for its larger pictures).
 //! * A detail network beside the trunk, whose correction is zero at first.
 //! * An embedding of the step's length, which is zero at first.
+//! * A finisher, which corrects nothing at first. The other way round it is left out, because it is trained for one network.
 
 use graph::{ParameterError, Parameters};
 
@@ -26,6 +27,7 @@ pub fn grow(
     let grown = Config {
         detail_width: if config.detail_width == 0 { wanted.detail_width } else { config.detail_width },
         detail_blocks: if config.detail_width == 0 { wanted.detail_blocks } else { config.detail_blocks },
+        finish_width: wanted.finish_width,
         step_length: config.step_length || wanted.step_length,
         ..config.clone()
     };

@@ -3,6 +3,7 @@
 
 mod config;
 mod detail;
+pub mod finish;
 mod grow;
 mod network;
 mod parameters;

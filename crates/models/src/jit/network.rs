@@ -75,6 +75,15 @@ pub fn build(graph: &mut Graph, config: &Config, geometry: Geometry) -> Result<O
     Ok(Network { graph, config }.forward(geometry)?)
 }
 
+/// Embedding `[B, width]` of flow times `[B]`.
+pub(super) fn time_embedding(graph: &mut Graph, name: &str, t: Tensor, width: usize) -> Result<Tensor, ShapeError> {
+    let features = graph.scale(t, TIME_SCALE)?;
+    let features = graph.timestep_embedding(features, TIME_FEATURES, MAX_PERIOD)?;
+    let time = linear_bias(graph, &format!("{name}.0"), features, width)?;
+    let time = graph.silu(time)?;
+    linear_bias(graph, &format!("{name}.1"), time, width)
+}
+
 struct Network<'a> {
     graph: &'a mut Graph,
     config: &'a Config,
@@ -96,10 +105,10 @@ impl Network<'_> {
         let mut x = linear_bias(self.graph, "stem.1", x, d)?;
 
         // 2. Condition: time and pooled text [B, D]; one modulation [B, 6D] for all blocks.
-        let mut time = self.time("time", t)?;
+        let mut time = time_embedding(self.graph, "time", t, d)?;
         let step = if self.config.step_length { Some(self.graph.input("step", &[batch])?) } else { None };
         if let Some(step) = step {
-            let length = self.time("step", step)?;
+            let length = time_embedding(self.graph, "step", step, d)?;
             time = self.graph.add(time, length)?;
         }
         // A pooled text has length 1; scaled to unit variance it weighs as much as the time from the start.
@@ -153,16 +162,6 @@ impl Network<'_> {
             prediction = self.graph.gated_add(z, gate, prediction)?;
         }
         Ok(Outputs { z, t, step, text, text_lengths, text_pooled, prediction })
-    }
-
-    /// Embedding `[B, D]` of flow times `[B]`.
-    fn time(&mut self, name: &str, t: Tensor) -> Result<Tensor, ShapeError> {
-        let d = self.config.width;
-        let features = self.graph.scale(t, TIME_SCALE)?;
-        let features = self.graph.timestep_embedding(features, TIME_FEATURES, MAX_PERIOD)?;
-        let time = linear_bias(self.graph, &format!("{name}.0"), features, d)?;
-        let time = self.graph.silu(time)?;
-        linear_bias(self.graph, &format!("{name}.1"), time, d)
     }
 
     fn plain_block(&self) -> Block {

@@ -3,14 +3,14 @@
 //! Initial values follow JiT (arXiv 2511.13720, appendix A): Xavier for linears, and zero for
 //! everything that modulates, the step's length and the head, so that the fresh network predicts zero.
 
-use crate::jit::{Config, detail};
+use crate::jit::{Config, detail, finish};
 use crate::parameter::{Bias, List, ParameterSpec};
 use crate::transformer::Block;
 
 /// Width of the sinusoidal timestep embedding.
 pub const TIME_FEATURES: usize = 256;
 
-/// Every parameter of the network described by `config` (which must be valid).
+/// Every parameter of the network described by `config` (which must be valid), its finisher's last.
 pub fn parameters(config: &Config) -> Vec<ParameterSpec> {
     let d = config.width;
     let block = Block { width: d, heads: config.heads, hidden: config.hidden };
@@ -44,5 +44,6 @@ pub fn parameters(config: &Config) -> Vec<ParameterSpec> {
     list.zero_linear("final.modulation", 2 * d, d);
     list.zero_linear("head", config.patch_values(), d);
     detail::parameters(config, &mut list);
+    finish::add_parameters(config, &mut list);
     list.into_specs()
 }

@@ -64,6 +64,7 @@ pub fn held_out(
         let examples = Examples {
             dataset: &dataset,
             flow: &config.flow,
+            latest: 1.0,
             noise_scale: config.model.noise_scale,
             mirror: 0.0,
             seed: config.seed ^ 0x5EED,

@@ -2,6 +2,7 @@
 //! optimiser, averages, checkpoints, events) is the same for all.
 
 mod enlarge;
+mod finish;
 mod picture;
 mod seams;
 mod turbo;
@@ -51,10 +52,14 @@ pub(crate) trait Task {
 
 /// The task of a configuration.
 pub(crate) fn open(cpu: &Cpu, config: &TrainConfig) -> Result<Box<dyn Task>, TrainError> {
-    Ok(match (&config.enlarger, &config.turbo) {
-        (Some(enlarger), _) => Box::new(enlarge::Enlarging::open(cpu, config, enlarger)?),
-        (None, Some(turbo)) => Box::new(turbo::FewSteps::open(cpu, config, turbo)?),
-        (None, None) => Box::new(picture::Drawing::open(cpu, config)?),
+    Ok(if let Some(enlarger) = &config.enlarger {
+        Box::new(enlarge::Enlarging::open(cpu, config, enlarger)?)
+    } else if let Some(finisher) = &config.finisher {
+        Box::new(finish::Finishing::open(cpu, config, finisher)?)
+    } else if let Some(turbo) = &config.turbo {
+        Box::new(turbo::FewSteps::open(cpu, config, turbo)?)
+    } else {
+        Box::new(picture::Drawing::open(cpu, config)?)
     })
 }
 

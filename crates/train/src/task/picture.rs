@@ -84,6 +84,7 @@ impl Task for Drawing {
         let examples = Examples {
             dataset: &self.dataset,
             flow: &self.config.flow,
+            latest: 1.0,
             noise_scale: self.config.model.noise_scale,
             mirror: self.config.mirror,
             seed: self.config.seed,

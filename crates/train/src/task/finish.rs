@@ -1,0 +1,166 @@
+//! Learning to finish: a trained network's predictions at low noise, corrected by a finisher (`jit::finish`).
+//!
+//! The network stays as it is. An example is a picture with little noise and what the network predicts of it; the finisher
+//! learns what is missing from that to the picture.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use data::{Dataset, Split};
+use engine::ModelInfo;
+use formats::canvas::Canvas;
+use formats::safetensors::{self, File};
+use graph::{Executor, Graph, PackedParameters, Parameters};
+use kernels::Cpu;
+use models::jit::{self, finish};
+
+use super::picture::load;
+use super::{Start, Task};
+use crate::captions::CaptionStates;
+use crate::config::FinisherConfig;
+use crate::examples::{Batch, Examples};
+use crate::trainer::precision;
+use crate::{TrainConfig, TrainError, samples};
+
+/// Pictures the network predicts at a time.
+const TOGETHER: usize = 8;
+/// Memory for caption states that are kept.
+const CAPTION_MEMORY: usize = 3 << 30;
+
+pub(super) struct Finishing {
+    config: TrainConfig,
+    dataset: Dataset,
+    states: CaptionStates,
+    batch: Batch,
+    /// `[B, H, W, 4]`, as the network predicts the pictures of `batch`.
+    predicted: Vec<f32>,
+    network: Executor,
+    /// The network's own parameters, as they are in its file.
+    trained: Parameters,
+    /// What the finished model's file will say.
+    info: ModelInfo,
+    /// The finisher that the file has already, if it is one of this width.
+    finisher: Option<Parameters>,
+}
+
+impl Finishing {
+    pub(super) fn open(cpu: &Cpu, config: &TrainConfig, finisher: &FinisherConfig) -> Result<Self, TrainError> {
+        let path = config.init.as_deref().expect("checked with the configuration");
+        let file = File::open(path)?;
+        let info = ModelInfo::from_metadata(file.name(), file.metadata())?;
+        let network = jit::Config { finish_width: 0, ..info.config.clone() };
+        let wanted = jit::Config { finish_width: finisher.width, ..network.clone() };
+        wanted.validate().map_err(jit::BuildError::from)?;
+        if !config.resolution.is_multiple_of(network.patch) {
+            return Err(TrainError::ConfigRange {
+                field: "resolution",
+                expected: format!("a multiple of {}, the patches of {}", network.patch, info.name),
+                found: config.resolution.to_string(),
+            });
+        }
+        let trained = load(&file, &jit::parameters(&network))?;
+        let finisher = if info.config == wanted { Some(load(&file, &finish::parameters(&wanted))?) } else { None };
+
+        let dataset = Dataset::open(&config.data, config.resolution, Split::Train)?;
+        let precision = precision(cpu, config.precision);
+        let encoder = engine::open_text_encoder(cpu, precision)?.0;
+        let states = CaptionStates::new(encoder, info.text_tokens, CAPTION_MEMORY);
+        let batch = Batch::new(config.batch, config.resolution, info.text_tokens, &network);
+        let mut graph = Graph::new();
+        let side = config.resolution;
+        let together = TOGETHER.min(config.batch);
+        let geometry = jit::Geometry { batch: together, height: side, width: side, text_tokens: info.text_tokens };
+        let outputs = jit::build(&mut graph, &network, geometry)?;
+        graph.output("x_hat", outputs.prediction)?;
+        let graph = Arc::new(graph::fuse::fuse(&graph));
+        let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &trained, precision)?);
+        Ok(Self {
+            predicted: vec![0.0; batch.x.len()],
+            network: Executor::new(cpu, graph, packed)?,
+            info: ModelInfo { config: wanted, ..info },
+            config: config.clone(),
+            dataset,
+            states,
+            batch,
+            trained,
+            finisher,
+        })
+    }
+}
+
+impl Task for Finishing {
+    fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    fn start(&self) -> Result<Start, TrainError> {
+        let specs = finish::parameters(&self.info.config);
+        let parameters = match &self.finisher {
+            Some(finisher) => finisher.clone(),
+            None => models::initial_parameters(&specs, self.config.seed)?,
+        };
+        Ok(Start { specs, parameters, seen: self.info.pictures_seen })
+    }
+
+    /// The network sees none for its own learning.
+    fn pictures(&self, _: u64) -> u64 {
+        0
+    }
+
+    fn loss_graph(&self, batch: usize) -> Result<Graph, TrainError> {
+        let side = self.config.resolution;
+        let mut graph = Graph::new();
+        let finished = finish::build(&mut graph, &self.info.config, [batch, side, side])?;
+        let x = graph.input("x", &[batch, side, side, self.info.config.channels])?;
+        let weight = graph.input("weight", &[batch])?;
+        let (loss, _) = graph.weighted_squared_error(finished.prediction, x, weight)?;
+        graph.output("loss", loss)?;
+        Ok(graph)
+    }
+
+    fn fill(&mut self, cpu: &Cpu, first: u64) -> Result<(), TrainError> {
+        let examples = Examples {
+            dataset: &self.dataset,
+            flow: &self.config.flow,
+            latest: finish::FROM,
+            noise_scale: self.info.config.noise_scale,
+            mirror: self.config.mirror,
+            seed: self.config.seed,
+        };
+        let batch = &mut self.batch;
+        batch.fill(cpu, &examples, &mut self.states, first, true)?;
+        let count = batch.t.len();
+        let together = self.network.input_mut("t")?.len();
+        for from in (0..count).step_by(together) {
+            // A last group that is not full has pictures of the one before it.
+            let from = from.min(count - together);
+            for (name, values) in batch.inputs().into_iter().filter(|(name, _)| !["x", "weight"].contains(name)) {
+                let item = values.len() / count;
+                self.network.set_input(name, &values[from * item..][..together * item])?;
+            }
+            self.network.run()?;
+            let item = self.predicted.len() / count;
+            self.predicted[from * item..][..together * item].copy_from_slice(self.network.output("x_hat"));
+        }
+        Ok(())
+    }
+
+    fn inputs(&self) -> Vec<(&'static str, &[f32])> {
+        let Batch { x, z, t, weight, .. } = &self.batch;
+        vec![("z", z), ("predicted", &self.predicted), ("t", t), ("x", x), ("weight", weight)]
+    }
+
+    fn write(&self, path: &Path, parameters: &Parameters, _: u64) -> Result<(), TrainError> {
+        let tensors = self
+            .trained
+            .iter()
+            .chain(parameters.iter())
+            .map(|p| safetensors::Tensor::bf16(p.name.as_str(), &p.shape, p.data.as_slice()));
+        safetensors::write(path, tensors, &self.info.to_metadata())?;
+        Ok(())
+    }
+
+    fn sheet(&self, cpu: &Cpu, path: &Path) -> Result<Canvas, TrainError> {
+        samples::draw(cpu, path, &self.config.report.prompts, &[samples::STEPS])
+    }
+}
