@@ -304,23 +304,6 @@ impl TrainConfig {
         let bad = |field: &'static str, expected: &str, found: String| {
             Err(TrainError::ConfigRange { field, expected: expected.into(), found })
         };
-        match &self.enlarger {
-            Some(enlarger) => self.check_enlarger(enlarger)?,
-            None => {
-                self.model.validate().map_err(|error| TrainError::ConfigRange {
-                    field: "model",
-                    expected: "a buildable network".into(),
-                    found: error.to_string(),
-                })?;
-                let patch = self.model.patch;
-                if self.resolution == 0 || !self.resolution.is_multiple_of(patch) || self.resolution > 256 {
-                    return bad("resolution", &format!("a multiple of {patch} up to 256"), self.resolution.to_string());
-                }
-            }
-        }
-        if let Some(turbo) = &self.turbo {
-            self.check_turbo(turbo)?;
-        }
         if self.model.finish_width > 0 {
             return bad(
                 "model.finish_width",
@@ -338,6 +321,23 @@ impl TrainConfig {
             if self.init.is_none() {
                 return bad("init", "the model to finish", "none".into());
             }
+        }
+        match &self.enlarger {
+            Some(enlarger) => self.check_enlarger(enlarger)?,
+            None => {
+                self.model.validate().map_err(|error| TrainError::ConfigRange {
+                    field: "model",
+                    expected: "a buildable network".into(),
+                    found: error.to_string(),
+                })?;
+                let patch = self.model.patch;
+                if self.resolution == 0 || !self.resolution.is_multiple_of(patch) || self.resolution > 256 {
+                    return bad("resolution", &format!("a multiple of {patch} up to 256"), self.resolution.to_string());
+                }
+            }
+        }
+        if let Some(turbo) = &self.turbo {
+            self.check_turbo(turbo)?;
         }
         if !(1..=4096).contains(&self.batch) {
             return bad("batch", "1 to 4096", self.batch.to_string());
