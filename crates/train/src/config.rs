@@ -312,15 +312,7 @@ impl TrainConfig {
             );
         }
         if let Some(finisher) = &self.finisher {
-            if self.enlarger.is_some() || self.turbo.is_some() {
-                return bad("finisher", "neither an enlarger nor turbo beside it", "another".into());
-            }
-            if !(8..=256).contains(&finisher.width) {
-                return bad("finisher.width", "8 to 256", finisher.width.to_string());
-            }
-            if self.init.is_none() {
-                return bad("init", "the model to finish", "none".into());
-            }
+            self.check_finisher(finisher)?;
         }
         match &self.enlarger {
             Some(enlarger) => self.check_enlarger(enlarger)?,
@@ -425,6 +417,22 @@ impl TrainConfig {
         if !(0.0..1.0).contains(&enlarger.max_time) || !(0.0..=1.0).contains(&enlarger.plain) {
             let found = format!("{}, {}", enlarger.max_time, enlarger.plain);
             return bad("enlarger.max_time, plain", "0 to 1".into(), found);
+        }
+        Ok(())
+    }
+
+    fn check_finisher(&self, finisher: &FinisherConfig) -> Result<(), TrainError> {
+        let bad = |field, expected: &str, found: String| {
+            Err(TrainError::ConfigRange { field, expected: expected.into(), found })
+        };
+        if self.enlarger.is_some() || self.turbo.is_some() {
+            return bad("finisher", "neither an enlarger nor turbo beside it", "another".into());
+        }
+        if !(8..=256).contains(&finisher.width) {
+            return bad("finisher.width", "8 to 256", finisher.width.to_string());
+        }
+        if self.init.is_none() {
+            return bad("init", "the model to finish", "none".into());
         }
         Ok(())
     }

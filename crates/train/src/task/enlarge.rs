@@ -6,19 +6,19 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use data::{DataError, Dataset, Split};
 use engine::{Enlarger, ModelInfo, Size};
 use formats::canvas::{CHARACTER, Canvas, INK, WHITE};
 use formats::safetensors::{File, Tensor};
-use graph::{Executor, Graph, PackedParameters, Parameters};
+use graph::{Graph, Parameters};
 use kernels::Cpu;
 use models::enlarger::{self, CHANNELS, FACTOR};
 use models::jit;
 use sampling::noise::{Purpose, fill_uniform};
 
 use super::picture::load;
+use super::predictor::Predictor;
 use super::{Start, Task, seen};
 use crate::captions::CaptionStates;
 use crate::config::EnlargerConfig;
@@ -47,7 +47,7 @@ pub(super) struct Enlarging {
 /// The model whose pictures are enlarged.
 struct Generator {
     info: ModelInfo,
-    executor: Executor,
+    predictor: Predictor,
     states: CaptionStates,
 }
 
@@ -248,15 +248,11 @@ impl Generator {
             });
         }
         let parameters = load(&file, &jit::parameters(&info.config))?;
-        let mut graph = Graph::new();
         let geometry = jit::Geometry { batch: TOGETHER, height: side, width: side, text_tokens: info.text_tokens };
-        let outputs = jit::build(&mut graph, &info.config, geometry)?;
-        graph.output("x_hat", outputs.prediction)?;
-        let graph = Arc::new(graph::fuse::fuse(&graph));
-        let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &parameters, precision)?);
+        let predictor = Predictor::new(cpu, precision, &info.config, &parameters, geometry)?;
         let encoder = engine::open_text_encoder(cpu, precision)?.0;
         let states = CaptionStates::new(encoder, info.text_tokens, CAPTION_MEMORY);
-        Ok(Self { executor: Executor::new(cpu, graph, packed)?, info, states })
+        Ok(Self { predictor, info, states })
     }
 
     /// The small pictures `[B, side / 4, side / 4, 4]` of renders `[side, side, 4]`, in about [-1, 1].
@@ -281,17 +277,14 @@ impl Generator {
             let slot = |i: usize| *group.get(i).unwrap_or(&group[0]);
             let captions: Vec<String> = (0..TOGETHER).map(|i| redraws[slot(i)].caption.clone()).collect();
             self.states.gather(&captions, &mut text, &mut lengths, &mut pooled)?;
-            for (i, z) in self.executor.input_mut("z")?.chunks_exact_mut(picture).enumerate() {
-                z.copy_from_slice(&noisy[slot(i) * picture..][..picture]);
+            let z: Vec<f32> = (0..TOGETHER).flat_map(|i| &noisy[slot(i) * picture..][..picture]).copied().collect();
+            let t: Vec<f32> = (0..TOGETHER).map(|i| redraws[slot(i)].t).collect();
+            for (name, values) in
+                [("z", &z), ("t", &t), ("text", &text), ("text_lengths", &lengths), ("text_pooled", &pooled)]
+            {
+                self.predictor.set(name, values)?;
             }
-            for (i, t) in self.executor.input_mut("t")?.iter_mut().enumerate() {
-                *t = redraws[slot(i)].t;
-            }
-            self.executor.set_input("text", &text)?;
-            self.executor.set_input("text_lengths", &lengths)?;
-            self.executor.set_input("text_pooled", &pooled)?;
-            self.executor.run()?;
-            let drawn = self.executor.output("x_hat");
+            let drawn = self.predictor.run()?;
             for (i, &at) in group.iter().enumerate() {
                 small[at * picture..][..picture].copy_from_slice(&drawn[i * picture..][..picture]);
             }

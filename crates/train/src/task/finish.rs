@@ -4,17 +4,17 @@
 //! learns what is missing from that to the picture.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use data::{Dataset, Split};
 use engine::ModelInfo;
 use formats::canvas::Canvas;
 use formats::safetensors::{self, File};
-use graph::{Executor, Graph, PackedParameters, Parameters};
+use graph::{Graph, Parameters};
 use kernels::Cpu;
 use models::jit::{self, finish};
 
 use super::picture::load;
+use super::predictor::Predictor;
 use super::{Start, Task};
 use crate::captions::CaptionStates;
 use crate::config::FinisherConfig;
@@ -34,7 +34,7 @@ pub(super) struct Finishing {
     batch: Batch,
     /// `[B, H, W, 4]`, as the network predicts the pictures of `batch`.
     predicted: Vec<f32>,
-    network: Executor,
+    network: Predictor,
     /// The network's own parameters, as they are in its file.
     trained: Parameters,
     /// What the finished model's file will say.
@@ -66,17 +66,12 @@ impl Finishing {
         let encoder = engine::open_text_encoder(cpu, precision)?.0;
         let states = CaptionStates::new(encoder, info.text_tokens, CAPTION_MEMORY);
         let batch = Batch::new(config.batch, config.resolution, info.text_tokens, &network);
-        let mut graph = Graph::new();
         let side = config.resolution;
         let together = TOGETHER.min(config.batch);
         let geometry = jit::Geometry { batch: together, height: side, width: side, text_tokens: info.text_tokens };
-        let outputs = jit::build(&mut graph, &network, geometry)?;
-        graph.output("x_hat", outputs.prediction)?;
-        let graph = Arc::new(graph::fuse::fuse(&graph));
-        let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &trained, precision)?);
         Ok(Self {
             predicted: vec![0.0; batch.x.len()],
-            network: Executor::new(cpu, graph, packed)?,
+            network: Predictor::new(cpu, precision, &network, &trained, geometry)?,
             info: ModelInfo { config: wanted, ..info },
             config: config.clone(),
             dataset,
@@ -130,17 +125,16 @@ impl Task for Finishing {
         let batch = &mut self.batch;
         batch.fill(cpu, &examples, &mut self.states, first, true)?;
         let count = batch.t.len();
-        let together = self.network.input_mut("t")?.len();
+        let together = TOGETHER.min(count);
         for from in (0..count).step_by(together) {
             // A last group that is not full has pictures of the one before it.
             let from = from.min(count - together);
             for (name, values) in batch.inputs().into_iter().filter(|(name, _)| !["x", "weight"].contains(name)) {
                 let item = values.len() / count;
-                self.network.set_input(name, &values[from * item..][..together * item])?;
+                self.network.set(name, &values[from * item..][..together * item])?;
             }
-            self.network.run()?;
             let item = self.predicted.len() / count;
-            self.predicted[from * item..][..together * item].copy_from_slice(self.network.output("x_hat"));
+            self.predicted[from * item..][..together * item].copy_from_slice(self.network.run()?);
         }
         Ok(())
     }

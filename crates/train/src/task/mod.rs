@@ -4,6 +4,7 @@
 mod enlarge;
 mod finish;
 mod picture;
+mod predictor;
 mod seams;
 mod turbo;
 
