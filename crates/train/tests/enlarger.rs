@@ -1,5 +1,7 @@
 //! An enlarger is trained by the same runs as a model that draws, learns, and gives a file that enlarges.
 
+mod common;
+
 use std::path::Path;
 
 use engine::{Enlarger, Size};
@@ -7,9 +9,8 @@ use formats::safetensors::File;
 use kernels::Cpu;
 use kernels::gemm::Precision;
 use simd::Isa;
+use train::TrainConfig;
 use train::run::{Event, run};
-use train::trainer::Trainer;
-use train::{TrainConfig, checkpoint};
 
 /// Four captioned discs on nothing.
 fn pictures(folder: &Path) {
@@ -40,30 +41,12 @@ fn config(folder: &Path, output: &str) -> TrainConfig {
     config
 }
 
-fn steps(trainer: &mut Trainer, count: usize) {
-    for _ in 0..count {
-        trainer.step().unwrap();
-    }
-}
-
 #[test]
 fn stopping_and_threads_change_no_bit() {
     let dir = tempfile::tempdir().unwrap();
     pictures(&dir.path().join("pictures"));
-    let isa = Isa::detected();
     let config = config(dir.path(), "unused");
-    let bits = |trainer: &Trainer| -> Vec<u32> {
-        trainer.masters().iter().flat_map(|p| p.data.iter().map(|x| x.to_bits())).collect()
-    };
-    let mut whole = Trainer::new(&Cpu::new(isa, 1), &config).unwrap();
-    steps(&mut whole, 4);
-    let mut first = Trainer::new(&Cpu::new(isa, 2), &config).unwrap();
-    steps(&mut first, 2);
-    first.save(&dir.path().join("checkpoints")).unwrap();
-    let mut second = Trainer::new(&Cpu::new(isa, 3), &config).unwrap();
-    second.restore(&checkpoint::newest(&dir.path().join("checkpoints")).unwrap().unwrap()).unwrap();
-    steps(&mut second, 2);
-    assert!(bits(&second) == bits(&whole), "the parameters differ");
+    common::stopping_and_threads_change_no_bit(&config, &dir.path().join("checkpoints"));
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! A trained model gets a finisher: its own weights stay as they are, predictions at low noise come nearer to the pictures, and the
 //! bits do not depend on threads or on being stopped.
 
+mod common;
+
 use std::path::Path;
 
 use formats::safetensors::File;
 use kernels::Cpu;
 use simd::Isa;
+use train::TrainConfig;
 use train::run::run;
 use train::trainer::Trainer;
-use train::{TrainConfig, checkpoint};
 
 /// Captioned squares and stripes.
 fn pictures(folder: &Path) {
@@ -84,22 +86,5 @@ fn predictions_come_nearer_and_the_network_stays() {
 fn stopping_and_threads_change_no_bit() {
     let dir = tempfile::tempdir().unwrap();
     let config = finishing(dir.path(), "run");
-    let bits = |trainer: &Trainer| -> Vec<u32> {
-        trainer.masters().iter().flat_map(|p| p.data.iter().map(|x| x.to_bits())).collect()
-    };
-    let steps = |trainer: &mut Trainer, count| {
-        for _ in 0..count {
-            trainer.step().unwrap();
-        }
-    };
-    let isa = Isa::detected();
-    let mut whole = Trainer::new(&Cpu::new(isa, 1), &config).unwrap();
-    steps(&mut whole, 4);
-    let mut first = Trainer::new(&Cpu::new(isa, 2), &config).unwrap();
-    steps(&mut first, 2);
-    first.save(&dir.path().join("checkpoints")).unwrap();
-    let mut second = Trainer::new(&Cpu::new(isa, 3), &config).unwrap();
-    second.restore(&checkpoint::newest(&dir.path().join("checkpoints")).unwrap().unwrap()).unwrap();
-    steps(&mut second, 2);
-    assert!(bits(&second) == bits(&whole), "the parameters differ");
+    common::stopping_and_threads_change_no_bit(&config, &dir.path().join("checkpoints"));
 }

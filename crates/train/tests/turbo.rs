@@ -1,15 +1,17 @@
 //! A model is taught few steps by the same runs as everything else: it learns them, keeps its many steps, and the bits do not
 //! depend on threads or on being stopped.
 
+mod common;
+
 use std::path::Path;
 
 use engine::{CancelToken, Engine, Options, PrecisionChoice, Request};
 use kernels::Cpu;
 use sampling::Schedule;
 use simd::Isa;
+use train::TrainConfig;
 use train::run::run;
 use train::trainer::Trainer;
-use train::{TrainConfig, checkpoint};
 
 /// Four captioned plain pictures.
 fn pictures(folder: &Path) {
@@ -46,16 +48,6 @@ fn taught(folder: &Path) -> TrainConfig {
         "init = 'teacher.safetensors'\n{NETWORK}\nstep_length = true\n[turbo]\nteacher = 'teacher.safetensors'\nsteps = 8\nschedule = 'linear'\nguidance = 2.0\nguidance_interval = [0.1, 1.0]"
     );
     config(folder, &few)
-}
-
-fn steps(trainer: &mut Trainer, count: usize) {
-    for _ in 0..count {
-        trainer.step().unwrap();
-    }
-}
-
-fn bits(trainer: &Trainer) -> Vec<u32> {
-    trainer.masters().iter().flat_map(|p| p.data.iter().map(|x| x.to_bits())).collect()
 }
 
 /// Mean squared difference of the premultiplied pictures that `request` gives with two model files.
@@ -111,16 +103,7 @@ fn few_steps_come_close_to_many_and_many_stay() {
 fn stopping_and_threads_change_no_bit() {
     let dir = tempfile::tempdir().unwrap();
     let config = taught(dir.path());
-    let isa = Isa::detected();
-    let mut whole = Trainer::new(&Cpu::new(isa, 1), &config).unwrap();
-    steps(&mut whole, 4);
-    let mut first = Trainer::new(&Cpu::new(isa, 2), &config).unwrap();
-    steps(&mut first, 2);
-    first.save(&dir.path().join("checkpoints")).unwrap();
-    let mut second = Trainer::new(&Cpu::new(isa, 3), &config).unwrap();
-    second.restore(&checkpoint::newest(&dir.path().join("checkpoints")).unwrap().unwrap()).unwrap();
-    steps(&mut second, 2);
-    assert!(bits(&second) == bits(&whole), "the parameters differ");
+    common::stopping_and_threads_change_no_bit(&config, &dir.path().join("checkpoints"));
 }
 
 #[test]
