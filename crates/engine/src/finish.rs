@@ -1,27 +1,32 @@
-//! Finishing: the last predictions of a picture, corrected by the model's finisher (`jit::finish`), if it has one.
+//! Finishing: predictions, corrected by the model's finisher (`jit::finish`), if it has one.
 
 use std::sync::Arc;
 
 use graph::{Executor, Graph, PackedParameters, Precision};
 use kernels::Cpu;
-use models::jit::{self, finish};
+use models::jit;
+use models::jit::finish::{self, Unfinished};
 
-use crate::{EngineError, Model, Size};
+use crate::{EngineError, Model};
+
+/// Planned graphs kept: with guidance, without, and for the other places of the last prediction.
+const KEPT_EXECUTORS: usize = 3;
 
 /// A model's finisher, ready to run.
 pub(crate) struct Finisher {
     cpu: Cpu,
     config: jit::Config,
     packed: Arc<PackedParameters>,
-    /// For the last number and size of pictures.
-    planned: Option<(usize, Size, Executor)>,
+    /// The most recently used first.
+    executors: Vec<([usize; 3], Executor)>,
 }
 
-/// The graph for `group` pictures of `size`; its output is called `x_hat`.
-pub(crate) fn build_graph(config: &jit::Config, group: usize, size: Size) -> Result<Graph, EngineError> {
+/// The graph for `[batch, height, width]` pictures; its output is called `correction`.
+pub(crate) fn build_graph(config: &jit::Config, pictures: [usize; 3]) -> Result<Graph, EngineError> {
     let mut graph = Graph::new();
-    let finished = finish::build(&mut graph, config, [group, size.height as usize, size.width as usize])?;
-    graph.output("x_hat", finished.prediction)?;
+    let unfinished = Unfinished::inputs(&mut graph, config, pictures)?;
+    let correction = finish::build(&mut graph, config, unfinished)?;
+    graph.output("correction", correction)?;
     Ok(graph::fuse::fuse(&graph))
 }
 
@@ -37,29 +42,37 @@ impl Finisher {
         if config.finish_width == 0 {
             return Ok(None);
         }
-        let graph = build_graph(config, 1, Size::square(config.patch as u32))?;
+        let side = config.patch;
+        let graph = build_graph(config, [1, side, side])?;
         let packed = Arc::new(model.pack(cpu, &graph, precision)?);
-        Ok(Some(Self { cpu: cpu.clone(), config: config.clone(), packed, planned: None }))
+        Ok(Some(Self { cpu: cpu.clone(), config: config.clone(), packed, executors: Vec::new() }))
     }
 
-    /// Corrects the predictions at time `t` of states `z`, both `[group, H, W, C]`.
-    pub(crate) fn finish(
+    /// What to add to the predictions for `[batch, height, width]` pictures. `of` tells the network's outputs by name; z are the
+    /// states of all pictures `[B, H, W, C]`, or of the first ones if they repeat.
+    pub(crate) fn correction<'a>(
         &mut self,
-        (group, size): (usize, Size),
+        pictures: [usize; 3],
         z: &[f32],
-        t: f32,
-        prediction: &mut [f32],
-    ) -> Result<(), EngineError> {
-        if self.planned.as_ref().is_none_or(|planned| (planned.0, planned.1) != (group, size)) {
-            let graph = Arc::new(build_graph(&self.config, group, size)?);
-            self.planned = Some((group, size, Executor::new(&self.cpu, graph, self.packed.clone())?));
+        of: impl Fn(&str) -> &'a [f32],
+    ) -> Result<&[f32], EngineError> {
+        let executor = match self.executors.iter().position(|(planned, _)| *planned == pictures) {
+            Some(at) => self.executors.remove(at).1,
+            None => {
+                self.executors.truncate(KEPT_EXECUTORS - 1);
+                let graph = Arc::new(build_graph(&self.config, pictures)?);
+                Executor::new(&self.cpu, graph, self.packed.clone())?
+            }
+        };
+        self.executors.insert(0, (pictures, executor));
+        let executor = &mut self.executors[0].1;
+        for side in executor.input_mut("z")?.chunks_exact_mut(z.len()) {
+            side.copy_from_slice(z);
         }
-        let executor = &mut self.planned.as_mut().expect("planned above").2;
-        executor.set_input("z", z)?;
-        executor.set_input("predicted", prediction)?;
-        executor.input_mut("t")?.fill(t);
+        for (input, output) in [("prediction", "x_hat"), ("tokens", "tokens"), ("condition", "condition")] {
+            executor.set_input(input, of(output))?;
+        }
         executor.run()?;
-        prediction.copy_from_slice(executor.output("x_hat"));
-        Ok(())
+        Ok(executor.output("correction"))
     }
 }

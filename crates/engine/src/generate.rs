@@ -107,11 +107,15 @@ struct Job<'a> {
     start: Option<Fitted>,
 }
 
-/// The graph of one geometry, ready to execute; its output is called `x_hat`.
+/// The graph of one geometry, ready to execute; its output is called `x_hat`, those for a finisher like its inputs.
 pub(crate) fn build_graph(config: &jit::Config, geometry: Geometry) -> Result<Graph, EngineError> {
     let mut graph = Graph::new();
     let outputs = jit::build(&mut graph, config, geometry)?;
     graph.output("x_hat", outputs.prediction)?;
+    if config.finish_width > 0 {
+        graph.output("tokens", outputs.unfinished.tokens)?;
+        graph.output("condition", outputs.unfinished.condition)?;
+    }
     // What depends on the text alone is computed once a picture, not once a step.
     for input in [outputs.text, outputs.text_lengths, outputs.text_pooled] {
         graph.hold(input)?;
@@ -332,12 +336,6 @@ impl Engine {
                     }
                     prediction.iter_mut().for_each(|value| *value /= shifts as f32);
                 }
-                if let Some(finisher) = &mut self.finisher
-                    && !turbo
-                    && finish::applies(&self.info.config, t)
-                {
-                    finisher.finish((group, size), z, t, &mut prediction)?;
-                }
                 if let Some(start) = start {
                     prediction.chunks_exact_mut(values).for_each(|prediction| start.keep(prediction));
                 }
@@ -376,7 +374,8 @@ impl Engine {
             text_tokens: conditions.tokens,
         };
         let tells_step = self.info.config.step_length;
-        let planned = self.planned(geometry)?;
+        self.plan(geometry)?;
+        let planned = &mut self.executors[0];
         let executor = &mut planned.executor;
         for side in executor.input_mut("z")?.chunks_exact_mut(z.len()) {
             side.copy_from_slice(z);
@@ -399,16 +398,25 @@ impl Engine {
             planned.conditions = conditions.id;
         }
         executor.run()?;
-        let output = executor.output("x_hat");
-        let mut prediction = output[..z.len()].to_vec();
-        if sides == 2 {
-            combine(guidance.scale, &output[z.len()..], &mut prediction);
+        let mut predictions = executor.output("x_hat").to_vec();
+        // A network that takes long steps has learned to predict what no finisher has seen.
+        if let Some(finisher) = &mut self.finisher
+            && step == 0.0
+            && finish::applies(&self.info.config, t)
+        {
+            let pictures = [geometry.batch, geometry.height, geometry.width];
+            let correction = finisher.correction(pictures, z, |name| executor.output(name))?;
+            predictions.iter_mut().zip(correction).for_each(|(value, correction)| *value += correction);
         }
-        Ok(prediction)
+        if sides == 2 {
+            let unconditional = predictions.split_off(z.len());
+            combine(guidance.scale, &unconditional, &mut predictions);
+        }
+        Ok(predictions)
     }
 
-    /// The planned graph of a geometry; the most recently used come first.
-    fn planned(&mut self, geometry: Geometry) -> Result<&mut Planned, EngineError> {
+    /// Makes the planned graph of a geometry the first.
+    fn plan(&mut self, geometry: Geometry) -> Result<(), EngineError> {
         let planned = match self.executors.iter().position(|planned| planned.geometry == geometry) {
             Some(at) => self.executors.remove(at),
             None => {
@@ -419,7 +427,7 @@ impl Engine {
             }
         };
         self.executors.insert(0, planned);
-        Ok(&mut self.executors[0])
+        Ok(())
     }
 
     fn recipe(&self, job: &Job<'_>, index: u32) -> Recipe {

@@ -121,12 +121,19 @@ fn price(
     let guidance = request.guidance();
     let sampler = if turbo { Sampler::Euler } else { request.sampler };
     let evaluations = sampler.evaluation_times(&times);
-    let is_guided = |t: f32| !turbo && guidance.is_guided(t);
-    let guided = evaluations.iter().filter(|t| is_guided(**t)).count();
+    let sides = |t: f32| if !turbo && guidance.is_guided(t) { 2 } else { 1 };
+    let is_finished = |t: f32| !turbo && finish::applies(config, t);
+    // Runs of the network, and how many of them are finished.
+    let runs = |sides_wanted| {
+        let alike = evaluations.iter().filter(|t| sides(**t) == sides_wanted);
+        (alike.clone().count(), alike.filter(|t| is_finished(**t)).count())
+    };
+    let (guided, plain) = (runs(2), runs(1));
     let shifts = request.shifts_of(&model.info);
     // The last prediction is also made at other places, with the sides that it has anyway.
     let moved = evaluations.iter().filter(|t| shifts::apply(&times, **t)).count() * (shifts as usize - 1);
-    let moved_sides = if evaluations.last().is_some_and(|t| is_guided(*t)) { 2 } else { 1 };
+    let last = evaluations.last().copied().unwrap_or(0.0);
+    let moved_finished = if is_finished(last) { moved } else { 0 };
     let canvas = Canvas::new(config, size).size;
     let count = request.count as usize;
     let pixels = u64::from(size.width * size.height);
@@ -134,8 +141,8 @@ fn price(
     // Full groups, then the smaller last one.
     let rest = count % together;
     for (groups, group) in [(count / together, together), (rest.min(1), rest)] {
-        for (sides, size, evaluations) in
-            [(2, size, guided), (1, size, evaluations.len() - guided), (moved_sides, canvas, moved)]
+        for (sides, size, (evaluations, finished)) in
+            [(2, size, guided), (1, size, plain), (sides(last), canvas, (moved, moved_finished))]
         {
             if groups == 0 || evaluations == 0 {
                 continue;
@@ -154,15 +161,17 @@ fn price(
             job.flops += runs as f64 * cost.flops as f64;
             job.evaluations += runs;
             job.bytes += cost.arena_bytes;
-        }
-        let finished = if turbo { 0 } else { evaluations.iter().filter(|t| finish::applies(config, **t)).count() };
-        if groups > 0 && finished > 0 {
-            let cost = Cost::new(&finish::build_graph(config, group, size)?, precision);
-            let (runs, pixels) = (groups * finished, pixels as f64 * group as f64);
-            job.seconds += pixels * rates.finishing.setup_seconds_per_pixel;
-            job.seconds += runs as f64 * pixels * rates.finishing.seconds_per_pixel;
-            job.flops += runs as f64 * cost.flops as f64;
-            job.bytes += cost.arena_bytes;
+            if finished > 0 {
+                let cost = Cost::new(
+                    &finish::build_graph(config, [geometry.batch, geometry.height, geometry.width])?,
+                    precision,
+                );
+                let (runs, pixels) = (groups * finished, (geometry.batch * size.pixels()) as f64);
+                job.seconds += pixels * rates.finishing.setup_seconds_per_pixel;
+                job.seconds += runs as f64 * pixels * rates.finishing.seconds_per_pixel;
+                job.flops += runs as f64 * cost.flops as f64;
+                job.bytes += cost.arena_bytes;
+            }
         }
         // State, predictions and a copy of each, in f32 [H, W, 4].
         job.bytes += if groups > 0 { 5 * 16 * pixels * group as u64 } else { 0 };

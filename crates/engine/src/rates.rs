@@ -25,7 +25,7 @@ const CURVES: [(u32, &[u32]); 5] =
 /// Steps of a measured job.
 const STEPS: u32 = 8;
 /// Higher whenever something else is measured than before, or it has become faster, so that what was kept is measured again.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// Speed at one number of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -202,20 +202,26 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
     Ok(rates)
 }
 
-/// Finishes a few predictions of the size that the model draws.
+/// Corrects a few predictions of the size that the model draws.
 fn finishing(mut finisher: Finisher, model: &Model) -> Result<Finishing, EngineError> {
     let size = Size::square(model.info.image_size);
-    let values = vec![0.0; model.info.config.channels * size.pixels()];
-    let mut prediction = values.clone();
+    let (side, pixels) = (size.width as usize, size.pixels());
+    let jit::Config { channels, width, patch, .. } = model.info.config;
+    let (z, condition) = (vec![0.0; channels * pixels], vec![0.0; width]);
+    let tokens = vec![0.0; width * pixels / (patch * patch)];
     let mut samples = Vec::new();
     for _ in 0..6 {
         let begin = Instant::now();
-        finisher.finish((1, size), &values, 0.25, &mut prediction)?;
+        finisher.correction([1, side, side], &z, |name| match name {
+            "tokens" => &tokens,
+            "condition" => &condition,
+            _ => &z,
+        })?;
         samples.push(begin.elapsed().as_secs_f64());
     }
     let first = samples.remove(0);
     let seconds = median(&mut samples);
-    let pixels = size.pixels() as f64;
+    let pixels = pixels as f64;
     Ok(Finishing { seconds_per_pixel: seconds / pixels, setup_seconds_per_pixel: (first - seconds).max(0.0) / pixels })
 }
 

@@ -114,11 +114,36 @@ impl Trainer {
     }
 
     /// Goes on from a checkpoint.
+    ///
+    /// # Errors
+    /// When the checkpoint does not fit, or its run trained something with the other optimiser.
     pub fn restore(&mut self, found: &Loaded) -> Result<(), TrainError> {
+        self.check_optimisers(found)?;
         self.optimiser.restore(|name, shape| found.state.to_f32_of_shape(name, shape))?;
         let before = self.progress.before.max(found.progress.before);
         self.progress = Progress { before, ..found.progress.clone() };
         self.gradient.packed.refresh(&self.optimiser.parameters)?;
+        Ok(())
+    }
+
+    /// Whether every parameter of the checkpoint was trained by the optimiser that the configuration chooses for it.
+    fn check_optimisers(&self, found: &Loaded) -> Result<(), TrainError> {
+        let chosen = &self.config.optimiser;
+        for entry in self.optimiser.entries() {
+            let was_muon = match entry.name.split_once('/') {
+                Some(("momentum", name)) if found.state.contains(&format!("adam_m/{name}")) => false,
+                Some(("adam_m", name)) if found.state.contains(&format!("momentum/{name}")) => true,
+                _ => continue,
+            };
+            let (field, expected, value) = if entry.shape.len() == 4 && chosen.newton_schulz_steps > 0 {
+                ("optimiser.muon_convolutions", was_muon.to_string(), chosen.muon_convolutions.to_string())
+            } else {
+                let expected = if was_muon { "above 0" } else { "0" };
+                ("optimiser.newton_schulz_steps", expected.to_owned(), chosen.newton_schulz_steps.to_string())
+            };
+            let expected = format!("{expected}, as in the run that {} is from", found.path.display());
+            return Err(TrainError::ConfigRange { field, expected, found: value });
+        }
         Ok(())
     }
 

@@ -75,6 +75,33 @@ fn stopping_and_threads_change_no_bit() {
 }
 
 #[test]
+fn another_optimiser_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    pictures(&dir.path().join("pictures"));
+    let cpu = Cpu::new(Isa::detected(), 2);
+    let trainer = |convolutions, newton_schulz_steps| {
+        let mut config = config(dir.path(), "unused");
+        config.optimiser.muon_convolutions = convolutions;
+        config.optimiser.newton_schulz_steps = newton_schulz_steps;
+        Trainer::new(&cpu, &config).unwrap()
+    };
+    let choices = [(false, 4), (true, 4), (true, 0)];
+    for (i, (convolutions, steps)) in choices.into_iter().enumerate() {
+        let folder = dir.path().join(format!("checkpoints-{i}"));
+        trainer(convolutions, steps).save(&folder).unwrap();
+        let found = checkpoint::newest(&folder).unwrap().unwrap();
+        for (j, (convolutions, steps)) in choices.into_iter().enumerate() {
+            let restored = trainer(convolutions, steps).restore(&found);
+            let field = if steps > 0 && i < 2 { "muon_convolutions must be" } else { "newton_schulz_steps must be" };
+            match restored {
+                Ok(()) => assert_eq!(i, j),
+                Err(error) => assert!(i != j && error.to_string().contains(field), "{i} {j}: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn a_whole_run_leaves_a_model_curve_and_sheet_and_can_be_resumed() {
     let dir = tempfile::tempdir().unwrap();
     pictures(&dir.path().join("pictures"));

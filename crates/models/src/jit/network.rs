@@ -10,6 +10,7 @@ use graph::{Graph, Modulation, QkParts, ShapeError, Tensor};
 
 use crate::jit::config::{in_range, multiple};
 use crate::jit::detail::{self, Trunk};
+use crate::jit::finish::Unfinished;
 use crate::jit::{Config, ConfigError, TIME_FEATURES};
 use crate::rotary;
 use crate::transformer::{Block, EPSILON, linear, linear_bias, norm};
@@ -47,6 +48,8 @@ pub struct Outputs {
     pub text_lengths: Tensor,
     /// `text_pooled [B, text_width]`.
     pub text_pooled: Tensor,
+    /// What a finisher is given.
+    pub unfinished: Unfinished,
     /// `x̂ [B, H, W, C]`.
     pub prediction: Tensor,
 }
@@ -76,7 +79,7 @@ pub fn build(graph: &mut Graph, config: &Config, geometry: Geometry) -> Result<O
 }
 
 /// Embedding `[B, width]` of flow times `[B]`.
-pub(super) fn time_embedding(graph: &mut Graph, name: &str, t: Tensor, width: usize) -> Result<Tensor, ShapeError> {
+fn time_embedding(graph: &mut Graph, name: &str, t: Tensor, width: usize) -> Result<Tensor, ShapeError> {
     let features = graph.scale(t, TIME_SCALE)?;
     let features = graph.timestep_embedding(features, TIME_FEATURES, MAX_PERIOD)?;
     let time = linear_bias(graph, &format!("{name}.0"), features, width)?;
@@ -161,7 +164,8 @@ impl Network<'_> {
             let gate = self.graph.concat(&vec![minus; channels])?;
             prediction = self.graph.gated_add(z, gate, prediction)?;
         }
-        Ok(Outputs { z, t, step, text, text_lengths, text_pooled, prediction })
+        let unfinished = Unfinished { z, prediction, tokens, condition: s };
+        Ok(Outputs { z, t, step, text, text_lengths, text_pooled, unfinished, prediction })
     }
 
     fn plain_block(&self) -> Block {

@@ -284,7 +284,7 @@ impl Generator {
             {
                 self.predictor.set(name, values)?;
             }
-            let drawn = self.predictor.run()?;
+            let drawn = &self.predictor.run()?[0].1;
             for (i, &at) in group.iter().enumerate() {
                 small[at * picture..][..picture].copy_from_slice(&drawn[i * picture..][..picture]);
             }

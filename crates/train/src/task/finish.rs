@@ -1,7 +1,7 @@
-//! Learning to finish: a trained network's predictions at low noise, corrected by a finisher (`jit::finish`).
+//! Learning to finish: a trained network's predictions, corrected by a finisher (`jit::finish`).
 //!
-//! The network stays as it is. An example is a picture with little noise and what the network predicts of it; the finisher
-//! learns what is missing from that to the picture.
+//! The network stays as it is. An example is a noisy picture and what the network makes of it; the finisher learns what is missing
+//! from its prediction to the picture.
 
 use std::path::Path;
 
@@ -11,7 +11,8 @@ use formats::canvas::Canvas;
 use formats::safetensors::{self, File};
 use graph::{Graph, Parameters};
 use kernels::Cpu;
-use models::jit::{self, finish};
+use models::jit;
+use models::jit::finish::{self, Unfinished};
 
 use super::picture::load;
 use super::predictor::Predictor;
@@ -32,8 +33,8 @@ pub(super) struct Finishing {
     dataset: Dataset,
     states: CaptionStates,
     batch: Batch,
-    /// `[B, H, W, 4]`, as the network predicts the pictures of `batch`.
-    predicted: Vec<f32>,
+    /// What the network gives for the pictures of `batch`, by the names of the finisher's inputs.
+    given: Vec<(&'static str, Vec<f32>)>,
     network: Predictor,
     /// The network's own parameters, as they are in its file.
     trained: Parameters,
@@ -70,7 +71,7 @@ impl Finishing {
         let together = TOGETHER.min(config.batch);
         let geometry = jit::Geometry { batch: together, height: side, width: side, text_tokens: info.text_tokens };
         Ok(Self {
-            predicted: vec![0.0; batch.x.len()],
+            given: Vec::new(),
             network: Predictor::new(cpu, precision, &network, &trained, geometry)?,
             info: ModelInfo { config: wanted, ..info },
             config: config.clone(),
@@ -105,10 +106,13 @@ impl Task for Finishing {
     fn loss_graph(&self, batch: usize) -> Result<Graph, TrainError> {
         let side = self.config.resolution;
         let mut graph = Graph::new();
-        let finished = finish::build(&mut graph, &self.info.config, [batch, side, side])?;
-        let x = graph.input("x", &[batch, side, side, self.info.config.channels])?;
+        let config = &self.info.config;
+        let unfinished = Unfinished::inputs(&mut graph, config, [batch, side, side])?;
+        let correction = finish::build(&mut graph, config, unfinished)?;
+        let prediction = graph.add(unfinished.prediction, correction)?;
+        let x = graph.input("x", &[batch, side, side, config.channels])?;
         let weight = graph.input("weight", &[batch])?;
-        let (loss, _) = graph.weighted_squared_error(finished.prediction, x, weight)?;
+        let (loss, _) = graph.weighted_squared_error(prediction, x, weight)?;
         graph.output("loss", loss)?;
         Ok(graph)
     }
@@ -133,15 +137,23 @@ impl Task for Finishing {
                 let item = values.len() / count;
                 self.network.set(name, &values[from * item..][..together * item])?;
             }
-            let item = self.predicted.len() / count;
-            self.predicted[from * item..][..together * item].copy_from_slice(self.network.run()?);
+            let given = self.network.run()?;
+            if self.given.is_empty() {
+                self.given = given.iter().map(|(name, of)| (*name, vec![0.0; of.len() / together * count])).collect();
+            }
+            for ((_, all), (_, given)) in self.given.iter_mut().zip(given) {
+                let item = all.len() / count;
+                all[from * item..][..together * item].copy_from_slice(given);
+            }
         }
         Ok(())
     }
 
     fn inputs(&self) -> Vec<(&'static str, &[f32])> {
-        let Batch { x, z, t, weight, .. } = &self.batch;
-        vec![("z", z), ("predicted", &self.predicted), ("t", t), ("x", x), ("weight", weight)]
+        let Batch { x, z, weight, .. } = &self.batch;
+        let mut inputs = vec![("z", z.as_slice()), ("x", x), ("weight", weight)];
+        inputs.extend(self.given.iter().map(|(name, given)| (*name, given.as_slice())));
+        inputs
     }
 
     fn write(&self, path: &Path, parameters: &Parameters, _: u64) -> Result<(), TrainError> {

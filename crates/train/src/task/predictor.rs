@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use graph::{Executor, Graph, PackedParameters, Parameters, Precision};
 use kernels::Cpu;
-use models::jit::{self, finish};
+use models::jit;
+use models::jit::finish::{self, Unfinished};
 
 use crate::TrainError;
 
 pub(super) struct Predictor {
     network: Executor,
     finisher: Option<Executor>,
-    predicted: Vec<f32>,
+    given: [(&'static str, Vec<f32>); 3],
     t: Vec<f32>,
 }
 
@@ -24,24 +25,29 @@ impl Predictor {
         parameters: &Parameters,
         geometry: jit::Geometry,
     ) -> Result<Self, TrainError> {
-        let jit::Geometry { batch, height, width, .. } = geometry;
-        let executor = |mut graph: Graph, prediction| {
-            graph.output("x_hat", prediction)?;
+        let executor = |graph: Graph| {
             let graph = Arc::new(graph::fuse::fuse(&graph));
             let packed = Arc::new(PackedParameters::new(cpu, &[&graph], parameters, precision)?);
             Ok::<_, TrainError>(Executor::new(cpu, graph, packed)?)
         };
         let mut graph = Graph::new();
-        let prediction = jit::build(&mut graph, config, geometry)?.prediction;
-        let network = executor(graph, prediction)?;
+        let given = jit::build(&mut graph, config, geometry)?.unfinished;
+        let given = [("prediction", given.prediction), ("tokens", given.tokens), ("condition", given.condition)];
+        for (name, tensor) in given {
+            graph.output(name, tensor)?;
+        }
+        let given = given.map(|(name, tensor)| (name, vec![0.0; graph.shape(tensor).iter().product()]));
+        let network = executor(graph)?;
         let finisher = if config.finish_width > 0 {
             let mut graph = Graph::new();
-            let prediction = finish::build(&mut graph, config, [batch, height, width])?.prediction;
-            Some(executor(graph, prediction)?)
+            let unfinished = Unfinished::inputs(&mut graph, config, [geometry.batch, geometry.height, geometry.width])?;
+            let correction = finish::build(&mut graph, config, unfinished)?;
+            graph.output("correction", correction)?;
+            Some(executor(graph)?)
         } else {
             None
         };
-        Ok(Self { network, finisher, predicted: Vec::new(), t: vec![0.0; batch] })
+        Ok(Self { network, finisher, given, t: vec![0.0; geometry.batch] })
     }
 
     /// Sets an input of the network.
@@ -51,30 +57,35 @@ impl Predictor {
             self.t.copy_from_slice(values);
         }
         if let Some(finisher) = &mut self.finisher
-            && ["z", "t"].contains(&name)
+            && name == "z"
         {
             finisher.set_input(name, values)?;
         }
         Ok(())
     }
 
-    /// The predictions `[B, H, W, C]`, finished where the time is one of the finisher's.
-    pub(super) fn run(&mut self) -> Result<&[f32], TrainError> {
+    /// What the network gives a finisher, by the names of its inputs, the prediction `[B, H, W, C]` first; the prediction is
+    /// finished where the model has a finisher and the time is one of its.
+    pub(super) fn run(&mut self) -> Result<&[(&'static str, Vec<f32>); 3], TrainError> {
         self.network.run()?;
-        self.predicted.clear();
-        self.predicted.extend_from_slice(self.network.output("x_hat"));
+        for (name, given) in &mut self.given {
+            given.copy_from_slice(self.network.output(name));
+        }
         if let Some(finisher) = &mut self.finisher {
-            finisher.set_input("predicted", &self.predicted)?;
+            for (name, given) in &self.given {
+                finisher.set_input(name, given)?;
+            }
             finisher.run()?;
-            let item = self.predicted.len() / self.t.len();
-            let finished = finisher.output("x_hat").chunks_exact(item);
-            for ((predicted, finished), t) in self.predicted.chunks_exact_mut(item).zip(finished).zip(&self.t) {
+            let predicted = &mut self.given[0].1;
+            let item = predicted.len() / self.t.len();
+            let corrections = finisher.output("correction").chunks_exact(item);
+            for ((predicted, correction), t) in predicted.chunks_exact_mut(item).zip(corrections).zip(&self.t) {
                 if *t <= finish::FROM {
-                    predicted.copy_from_slice(finished);
+                    predicted.iter_mut().zip(correction).for_each(|(value, correction)| *value += correction);
                 }
             }
         }
-        Ok(&self.predicted)
+        Ok(&self.given)
     }
 }
 
@@ -98,9 +109,9 @@ mod tests {
                 Predictor::new(&Cpu::detected(1), Precision::F32, config, &parameters, geometry).unwrap();
             let z: Vec<f32> = (0..2 * 16 * 16 * 4).map(|i| (i as f32 * 0.37).sin()).collect();
             predictor.set("z", &z).unwrap();
-            predictor.set("t", &[0.5, 0.6]).unwrap();
+            predictor.set("t", &[0.5, 0.9]).unwrap();
             predictor.set("text_lengths", &[3.0, 1.0]).unwrap();
-            predictor.run().unwrap().to_vec()
+            predictor.run().unwrap()[0].1.clone()
         };
         let (plain, finished) = (predict(&network), predict(&config));
         let (late, early) = plain.split_at(plain.len() / 2);
