@@ -284,7 +284,8 @@ impl Generator {
             {
                 self.predictor.set(name, values)?;
             }
-            let drawn = &self.predictor.run()?[0].1;
+            self.predictor.run()?;
+            let drawn = self.predictor.predictions();
             for (i, &at) in group.iter().enumerate() {
                 small[at * picture..][..picture].copy_from_slice(&drawn[i * picture..][..picture]);
             }

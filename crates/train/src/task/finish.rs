@@ -137,7 +137,8 @@ impl Task for Finishing {
                 let item = values.len() / count;
                 self.network.set(name, &values[from * item..][..together * item])?;
             }
-            let given = self.network.run()?;
+            self.network.run()?;
+            let given = self.network.given();
             if self.given.is_empty() {
                 self.given = given.iter().map(|(name, of)| (*name, vec![0.0; of.len() / together * count])).collect();
             }

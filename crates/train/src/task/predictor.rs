@@ -12,6 +12,7 @@ use crate::TrainError;
 pub(super) struct Predictor {
     network: Executor,
     finisher: Option<Executor>,
+    /// The predictions first.
     given: [(&'static str, Vec<f32>); 3],
     t: Vec<f32>,
 }
@@ -64,9 +65,8 @@ impl Predictor {
         Ok(())
     }
 
-    /// What the network gives a finisher, by the names of its inputs, the prediction `[B, H, W, C]` first; the prediction is
-    /// finished where the model has a finisher and the time is one of its.
-    pub(super) fn run(&mut self) -> Result<&[(&'static str, Vec<f32>); 3], TrainError> {
+    /// Predicts for the inputs that were set.
+    pub(super) fn run(&mut self) -> Result<(), TrainError> {
         self.network.run()?;
         for (name, given) in &mut self.given {
             given.copy_from_slice(self.network.output(name));
@@ -85,7 +85,17 @@ impl Predictor {
                 }
             }
         }
-        Ok(&self.given)
+        Ok(())
+    }
+
+    /// The predictions `[B, H, W, C]`, finished where the model has a finisher and the time is one of its.
+    pub(super) fn predictions(&self) -> &[f32] {
+        &self.given[0].1
+    }
+
+    /// What the network gives a finisher, by the names of its inputs: the predictions first.
+    pub(super) fn given(&self) -> &[(&'static str, Vec<f32>)] {
+        &self.given
     }
 }
 
@@ -111,7 +121,8 @@ mod tests {
             predictor.set("z", &z).unwrap();
             predictor.set("t", &[0.5, 0.9]).unwrap();
             predictor.set("text_lengths", &[3.0, 1.0]).unwrap();
-            predictor.run().unwrap()[0].1.clone()
+            predictor.run().unwrap();
+            predictor.predictions().to_vec()
         };
         let (plain, finished) = (predict(&network), predict(&config));
         let (late, early) = plain.split_at(plain.len() / 2);
