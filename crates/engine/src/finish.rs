@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use graph::{Executor, Graph, PackedParameters, Precision};
+use graph::{Executor, PackedParameters, Precision};
 use kernels::Cpu;
-use models::jit;
-use models::jit::finish::{self, Unfinished};
+use models::jit::{self, finish};
 
 use crate::{EngineError, Model};
 
@@ -21,15 +20,6 @@ pub(crate) struct Finisher {
     executors: Vec<([usize; 3], Executor)>,
 }
 
-/// The graph for `[batch, height, width]` pictures; its output is called `correction`.
-pub(crate) fn build_graph(config: &jit::Config, pictures: [usize; 3]) -> Result<Graph, EngineError> {
-    let mut graph = Graph::new();
-    let unfinished = Unfinished::inputs(&mut graph, config, pictures)?;
-    let correction = finish::build(&mut graph, config, unfinished)?;
-    graph.output("correction", correction)?;
-    Ok(graph::fuse::fuse(&graph))
-}
-
 /// Whether a prediction at time `t` is finished by a model of `config`.
 pub(crate) fn applies(config: &jit::Config, t: f32) -> bool {
     config.finish_width > 0 && t <= finish::FROM
@@ -43,7 +33,7 @@ impl Finisher {
             return Ok(None);
         }
         let side = config.patch;
-        let graph = build_graph(config, [1, side, side])?;
+        let graph = finish::graph(config, [1, side, side])?;
         let packed = Arc::new(model.pack(cpu, &graph, precision)?);
         Ok(Some(Self { cpu: cpu.clone(), config: config.clone(), packed, executors: Vec::new() }))
     }
@@ -60,7 +50,7 @@ impl Finisher {
             Some(at) => self.executors.remove(at).1,
             None => {
                 self.executors.truncate(KEPT_EXECUTORS - 1);
-                let graph = Arc::new(build_graph(&self.config, pictures)?);
+                let graph = Arc::new(finish::graph(&self.config, pictures)?);
                 Executor::new(&self.cpu, graph, self.packed.clone())?
             }
         };

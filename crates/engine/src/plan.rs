@@ -2,7 +2,7 @@
 
 use graph::Precision;
 use graph::cost::Cost;
-use models::jit::Geometry;
+use models::jit::{self, Geometry};
 use sampling::Sampler;
 use serde::Serialize;
 
@@ -163,7 +163,7 @@ fn price(
             job.bytes += cost.arena_bytes;
             if finished > 0 {
                 let cost = Cost::new(
-                    &finish::build_graph(config, [geometry.batch, geometry.height, geometry.width])?,
+                    &jit::finish::graph(config, [geometry.batch, geometry.height, geometry.width])?,
                     precision,
                 );
                 let (runs, pixels) = (groups * finished, (geometry.batch * size.pixels()) as f64);

@@ -109,6 +109,19 @@ pub fn build(graph: &mut Graph, config: &Config, from: Unfinished) -> Result<Ten
     graph.unpatchify(x, PLACE, height, width)
 }
 
+/// A finisher of its own, for `[batch, height, width]` pictures: inputs as [`Unfinished::inputs`] calls them, one output,
+/// `correction`.
+///
+/// # Errors
+/// When a side is zero, or no multiple of the patch.
+pub fn graph(config: &Config, pictures: [usize; 3]) -> Result<Graph, ShapeError> {
+    let mut graph = Graph::new();
+    let unfinished = Unfinished::inputs(&mut graph, config, pictures)?;
+    let correction = build(&mut graph, config, unfinished)?;
+    graph.output("correction", correction)?;
+    Ok(graph::fuse::fuse(&graph))
+}
+
 /// What the levels are told.
 #[derive(Clone, Copy)]
 struct Known {
@@ -166,10 +179,7 @@ mod tests {
     #[test]
     fn graph_and_parameter_list_agree_and_it_starts_as_no_correction() {
         let config = Config { finish_width: 16, width: 32, patch: 8, ..Config::default() };
-        let mut graph = Graph::new();
-        let unfinished = Unfinished::inputs(&mut graph, &config, [2, 16, 24]).unwrap();
-        let correction = build(&mut graph, &config, unfinished).unwrap();
-        graph.output("correction", correction).unwrap();
+        let graph = graph(&config, [2, 16, 24]).unwrap();
         let used: BTreeMap<String, Vec<usize>> =
             graph.parameters().map(|(name, tensor)| (name.to_owned(), graph.shape(tensor).to_vec())).collect();
         let specs = parameters(&config);

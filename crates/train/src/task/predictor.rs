@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use graph::{Executor, Graph, PackedParameters, Parameters, Precision};
 use kernels::Cpu;
-use models::jit;
-use models::jit::finish::{self, Unfinished};
+use models::jit::{self, finish};
 
 use crate::TrainError;
 
@@ -27,7 +26,7 @@ impl Predictor {
         geometry: jit::Geometry,
     ) -> Result<Self, TrainError> {
         let executor = |graph: Graph| {
-            let graph = Arc::new(graph::fuse::fuse(&graph));
+            let graph = Arc::new(graph);
             let packed = Arc::new(PackedParameters::new(cpu, &[&graph], parameters, precision)?);
             Ok::<_, TrainError>(Executor::new(cpu, graph, packed)?)
         };
@@ -38,13 +37,9 @@ impl Predictor {
             graph.output(name, tensor)?;
         }
         let given = given.map(|(name, tensor)| (name, vec![0.0; graph.shape(tensor).iter().product()]));
-        let network = executor(graph)?;
+        let network = executor(graph::fuse::fuse(&graph))?;
         let finisher = if config.finish_width > 0 {
-            let mut graph = Graph::new();
-            let unfinished = Unfinished::inputs(&mut graph, config, [geometry.batch, geometry.height, geometry.width])?;
-            let correction = finish::build(&mut graph, config, unfinished)?;
-            graph.output("correction", correction)?;
-            Some(executor(graph)?)
+            Some(executor(finish::graph(config, [geometry.batch, geometry.height, geometry.width])?)?)
         } else {
             None
         };
