@@ -69,8 +69,8 @@ pub struct Engine {
 struct Planned {
     geometry: Geometry,
     executor: Executor,
-    /// The conditions its text inputs hold; 0 = none yet.
-    conditions: u64,
+    /// The conditions its text inputs hold, and with how many sides; 0 = none yet.
+    conditions: (u64, usize),
 }
 
 /// The text that steers one request: conditional first, unconditional second if guidance needs it.
@@ -384,7 +384,8 @@ impl Engine {
         if tells_step {
             executor.input_mut("step")?.fill(step);
         }
-        if planned.conditions != conditions.id {
+        // Many pictures without guidance are as many items as half of them with it.
+        if planned.conditions != (conditions.id, sides) {
             for (name, source) in [
                 ("text", &conditions.states),
                 ("text_lengths", &conditions.lengths),
@@ -395,7 +396,7 @@ impl Engine {
                     target.copy_from_slice(&source[i / group * item..][..item]);
                 }
             }
-            planned.conditions = conditions.id;
+            planned.conditions = (conditions.id, sides);
         }
         executor.run()?;
         let mut predictions = executor.output("x_hat").to_vec();
@@ -423,7 +424,7 @@ impl Engine {
                 let graph = build_graph(&self.info.config, geometry)?;
                 self.executors.truncate(KEPT_EXECUTORS - 1);
                 let executor = Executor::new(&self.cpu, Arc::new(graph), self.packed.clone())?;
-                Planned { geometry, executor, conditions: 0 }
+                Planned { geometry, executor, conditions: (0, 0) }
             }
         };
         self.executors.insert(0, planned);

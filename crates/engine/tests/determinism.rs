@@ -75,11 +75,15 @@ fn threads_do_not_change_a_bit() {
 #[test]
 fn a_picture_is_the_same_alone_and_in_company_and_after_other_jobs() {
     let mut engine = fresh(2, PrecisionChoice::Auto);
-    let together = draw(&mut engine, &Request { count: 11, ..request() });
-    for (i, image) in together.iter().enumerate() {
-        let alone = draw(&mut engine, &Request { seed: 5 + i as u64, ..request() });
-        assert_eq!(&alone[0], image, "picture {i}");
+    // Eight and then three, and eight and then four, which with guidance are as many items as eight without it.
+    for (count, steps) in [(11, 4), (12, 8)] {
+        let together = draw(&mut engine, &Request { count, steps, ..request() });
+        for (i, image) in together.iter().enumerate() {
+            let alone = draw(&mut engine, &Request { seed: 5 + i as u64, steps, ..request() });
+            assert_eq!(&alone[0], image, "picture {i} of {count}");
+        }
     }
+    let together = draw(&mut engine, &Request { count: 2, ..request() });
     assert_ne!(together[0].pixels, together[1].pixels);
     // Other sizes, longer and shorter texts, no guidance.
     for other in [
