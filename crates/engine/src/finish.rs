@@ -6,6 +6,7 @@ use graph::{Executor, PackedParameters, Precision};
 use kernels::Cpu;
 use models::jit::{self, finish};
 
+use crate::kept::Kept;
 use crate::{EngineError, Model};
 
 /// Planned graphs kept: with guidance, without, and for the other places of the last prediction.
@@ -16,8 +17,7 @@ pub(crate) struct Finisher {
     cpu: Cpu,
     config: jit::Config,
     packed: Arc<PackedParameters>,
-    /// The most recently used first.
-    executors: Vec<([usize; 3], Executor)>,
+    planned: Kept<[usize; 3], Executor>,
 }
 
 /// Whether a prediction at time `t` is finished by a model of `config`.
@@ -34,8 +34,8 @@ impl Finisher {
         }
         let side = config.patch;
         let graph = finish::graph(config, [1, side, side])?;
-        let packed = Arc::new(model.pack(cpu, &graph, precision)?);
-        Ok(Some(Self { cpu: cpu.clone(), config: config.clone(), packed, executors: Vec::new() }))
+        let packed = Arc::new(model.pack(cpu, &graph, precision, "")?);
+        Ok(Some(Self { cpu: cpu.clone(), config: config.clone(), packed, planned: Kept::new(KEPT_EXECUTORS) }))
     }
 
     /// What to add to the predictions for `[batch, height, width]` pictures. `of` tells the network's outputs by name; z are the
@@ -46,16 +46,9 @@ impl Finisher {
         z: &[f32],
         of: impl Fn(&str) -> &'a [f32],
     ) -> Result<&[f32], EngineError> {
-        let executor = match self.executors.iter().position(|(planned, _)| *planned == pictures) {
-            Some(at) => self.executors.remove(at).1,
-            None => {
-                self.executors.truncate(KEPT_EXECUTORS - 1);
-                let graph = Arc::new(finish::graph(&self.config, pictures)?);
-                Executor::new(&self.cpu, graph, self.packed.clone())?
-            }
-        };
-        self.executors.insert(0, (pictures, executor));
-        let executor = &mut self.executors[0].1;
+        let Self { cpu, config, packed, planned } = self;
+        let executor = planned
+            .get(pictures, || Ok(Executor::new(cpu, Arc::new(finish::graph(config, pictures)?), packed.clone())?))?;
         for side in executor.input_mut("z")?.chunks_exact_mut(z.len()) {
             side.copy_from_slice(z);
         }

@@ -1,31 +1,30 @@
 //! From a request to pictures: encode the text, draw the noise, integrate the flow, convert to pixels.
 //!
 //! Several pictures of one request share each evaluation of the network, as items of one batch
-//! `[conditional of each picture, unconditional of each picture]`. An item's bits do not depend on
+//! `[conditional of each picture, unconditional of each, weakened of each]`. An item's bits do not depend on
 //! the others, so a picture is the same alone and in company.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use graph::{Executor, Graph, PackedParameters, Precision};
+use graph::Precision;
 use kernels::Cpu;
-use models::jit::{self, Geometry};
+use models::jit::{self, Geometry, early};
 use sampling::noise::{NoiseAddress, Purpose, fill_normal};
-use sampling::{Guidance, Sampler, combine, sample, slerp};
+use sampling::{Guidance, Sampler, sample, slerp};
 use text::TextEncoder;
 
 use crate::event::{CancelToken, Event, Preview};
 use crate::finish::{self, Finisher};
 use crate::model::{Model, ModelInfo};
+use crate::network::Network;
 use crate::options::{Options, PrecisionChoice};
 use crate::recipe::{PictureRecipe, RECIPE_VERSION, Recipe};
 use crate::request::Frame;
 use crate::shifts::{self, Canvas};
 use crate::start::Fitted;
+use crate::steering::Steering;
 use crate::{EngineError, Enlarger, Request, Size, Variation, pixels};
 
-/// Planned graphs kept for the next request.
-const KEPT_EXECUTORS: usize = 4;
 /// Pictures share an evaluation up to about this many image tokens.
 const TOKENS_TOGETHER: usize = 256;
 
@@ -57,20 +56,13 @@ pub struct Engine {
     model_sha256: String,
     encoder: TextEncoder,
     encoder_sha256: String,
-    packed: Arc<PackedParameters>,
-    executors: Vec<Planned>,
+    pub(crate) network: Network,
+    /// For the first steps.
+    pub(crate) early: Option<Network>,
     pub(crate) finisher: Option<Finisher>,
     /// Opened with the first picture that needs it; with its SHA-256.
     enlarger: Option<(Enlarger, String)>,
     requests: u64,
-}
-
-/// The planned graph of a geometry.
-struct Planned {
-    geometry: Geometry,
-    executor: Executor,
-    /// The conditions its text inputs hold, and with how many sides; 0 = none yet.
-    conditions: (u64, usize),
 }
 
 /// The text that steers one request: conditional first, unconditional second if guidance needs it.
@@ -107,22 +99,6 @@ struct Job<'a> {
     start: Option<Fitted>,
 }
 
-/// The graph of one geometry, ready to execute; its output is called `x_hat`, those for a finisher like its inputs.
-pub(crate) fn build_graph(config: &jit::Config, geometry: Geometry) -> Result<Graph, EngineError> {
-    let mut graph = Graph::new();
-    let outputs = jit::build(&mut graph, config, geometry)?;
-    graph.output("x_hat", outputs.prediction)?;
-    if config.finish_width > 0 {
-        graph.output("tokens", outputs.unfinished.tokens)?;
-        graph.output("condition", outputs.unfinished.condition)?;
-    }
-    // What depends on the text alone is computed once a picture, not once a step.
-    for input in [outputs.text, outputs.text_lengths, outputs.text_pooled] {
-        graph.hold(input)?;
-    }
-    Ok(graph::fuse::fuse(&graph))
-}
-
 /// How many pictures of this size share an evaluation.
 pub(crate) fn pictures_together(config: &jit::Config, size: Size, count: u32) -> usize {
     let tokens = (size.width as usize / config.patch) * (size.height as usize / config.patch);
@@ -145,12 +121,12 @@ impl Engine {
                 ),
             });
         }
-        // Every geometry reads the same parameters in the same way.
-        let side = model.info.config.patch;
-        let graph = build_graph(&model.info.config, Geometry { batch: 1, height: side, width: side, text_tokens: 1 })?;
-        let packed = Arc::new(model.pack(&cpu, &graph, precision)?);
+        let network = Network::new(model, &cpu, precision)?;
+        let early = Network::early(model, &cpu, precision)?;
         let finisher = Finisher::new(model, &cpu, precision)?;
         Ok(Self {
+            network,
+            early,
             finisher,
             cpu,
             precision,
@@ -158,8 +134,6 @@ impl Engine {
             model_sha256: model.sha256.clone(),
             encoder,
             encoder_sha256,
-            packed,
-            executors: Vec::new(),
             enlarger: None,
             requests: 0,
         })
@@ -311,7 +285,11 @@ impl Engine {
         }
         let seeds: Vec<u64> = (0..group).map(|i| request.seeds((first + i) as u32).0).collect();
         let shifts = request.shifts_of(&self.info);
-        let guidance = if *turbo { Guidance { scale: 1.0, ..request.guidance() } } else { request.guidance() };
+        let steering = if *turbo {
+            Steering { guidance: Guidance { scale: 1.0, ..request.guidance() }, skip: 0.0 }
+        } else {
+            request.steering()
+        };
         // The length of the step that begins at `t`, as a network is told that has learned to take it whole.
         let length = |t: f32| match times.iter().position(|&time| time == t) {
             Some(i) if *turbo => t - times[i + 1],
@@ -326,12 +304,12 @@ impl Engine {
                     return Err(EngineError::Cancelled);
                 }
                 let moment = Moment { t, step: length(t) };
-                let mut prediction = self.predict(size, conditions, group, guidance, z, moment)?;
+                let mut prediction = self.predict(size, conditions, steering, z, moment)?;
                 if shifts::apply(times, t) {
                     let canvas = Canvas::new(&self.info.config, size);
                     for shift in canvas.shifts(shifts) {
                         let moved = shift.moved(z, &seeds, t);
-                        let other = self.predict(canvas.size, conditions, group, guidance, &moved, moment)?;
+                        let other = self.predict(canvas.size, conditions, steering, &moved, moment)?;
                         shift.add_back(&other, &mut prediction);
                     }
                     prediction.iter_mut().for_each(|value| *value /= shifts as f32);
@@ -356,26 +334,29 @@ impl Engine {
         )
     }
 
-    /// The guided prediction for a group of states z `[group, H, W, 4]`.
+    /// The steered prediction for a group of states z `[group, H, W, 4]`.
     fn predict(
         &mut self,
         size: Size,
         conditions: &Conditions,
-        group: usize,
-        guidance: Guidance,
+        steering: Steering,
         z: &[f32],
         Moment { t, step }: Moment,
     ) -> Result<Vec<f32>, EngineError> {
-        let sides = if guidance.is_guided(t) { 2 } else { 1 };
+        let sides = steering.sides(t);
         let geometry = Geometry {
-            batch: sides * group,
+            batch: sides.count() * z.len() / (size.pixels() * self.info.config.channels),
             height: size.height as usize,
             width: size.width as usize,
             text_tokens: conditions.tokens,
         };
         let tells_step = self.info.config.step_length;
-        self.plan(geometry)?;
-        let planned = &mut self.executors[0];
+        // A network that takes long steps takes all of them, and has learned to predict what no finisher has seen.
+        let network = match &mut self.early {
+            Some(early) if step == 0.0 && t > early::UNTIL => early,
+            _ => &mut self.network,
+        };
+        let planned = network.plan(geometry, sides)?;
         let executor = &mut planned.executor;
         for side in executor.input_mut("z")?.chunks_exact_mut(z.len()) {
             side.copy_from_slice(z);
@@ -384,23 +365,30 @@ impl Engine {
         if tells_step {
             executor.input_mut("step")?.fill(step);
         }
-        // Many pictures without guidance are as many items as half of them with it.
-        if planned.conditions != (conditions.id, sides) {
+        if planned.conditions != conditions.id {
             for (name, source) in [
                 ("text", &conditions.states),
                 ("text_lengths", &conditions.lengths),
                 ("text_pooled", &conditions.pooled),
             ] {
-                let item = source.len() / 2;
-                for (i, target) in executor.input_mut(name)?.chunks_exact_mut(item).enumerate() {
-                    target.copy_from_slice(&source[i / group * item..][..item]);
+                let (conditional, unconditional) = source.split_at(source.len() / 2);
+                let input = executor.input_mut(name)?;
+                let side = input.len() / sides.count();
+                for (i, side) in input.chunks_exact_mut(side).enumerate() {
+                    let item = if i == 1 { unconditional } else { conditional };
+                    side.chunks_exact_mut(item.len()).for_each(|target| target.copy_from_slice(item));
                 }
             }
-            planned.conditions = (conditions.id, sides);
+            if sides.is_weakened() {
+                let keep = executor.input_mut("keep")?;
+                let (kept, left_out) = keep.split_at_mut(keep.len() / 3 * 2);
+                kept.fill(1.0);
+                left_out.fill(0.0);
+            }
+            planned.conditions = conditions.id;
         }
         executor.run()?;
         let mut predictions = executor.output("x_hat").to_vec();
-        // A network that takes long steps has learned to predict what no finisher has seen.
         if let Some(finisher) = &mut self.finisher
             && step == 0.0
             && finish::applies(&self.info.config, t)
@@ -409,26 +397,7 @@ impl Engine {
             let correction = finisher.correction(pictures, z, |name| executor.output(name))?;
             predictions.iter_mut().zip(correction).for_each(|(value, correction)| *value += correction);
         }
-        if sides == 2 {
-            let unconditional = predictions.split_off(z.len());
-            combine(guidance.scale, &unconditional, &mut predictions);
-        }
-        Ok(predictions)
-    }
-
-    /// Makes the planned graph of a geometry the first.
-    fn plan(&mut self, geometry: Geometry) -> Result<(), EngineError> {
-        let planned = match self.executors.iter().position(|planned| planned.geometry == geometry) {
-            Some(at) => self.executors.remove(at),
-            None => {
-                let graph = build_graph(&self.info.config, geometry)?;
-                self.executors.truncate(KEPT_EXECUTORS - 1);
-                let executor = Executor::new(&self.cpu, Arc::new(graph), self.packed.clone())?;
-                Planned { geometry, executor, conditions: (0, 0) }
-            }
-        };
-        self.executors.insert(0, planned);
-        Ok(())
+        Ok(steering.combine(sides, predictions))
     }
 
     fn recipe(&self, job: &Job<'_>, index: u32) -> Recipe {
@@ -444,6 +413,7 @@ impl Engine {
             steps: request.steps,
             guidance: request.guidance,
             guidance_interval: request.guidance_interval,
+            skip_guidance: if job.turbo { 0.0 } else { request.skip_guidance },
             sampler: request.sampler,
             schedule: request.schedule,
             size: job.frame.size,

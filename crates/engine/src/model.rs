@@ -150,15 +150,28 @@ impl Model {
         Ok(Self { info, sha256: String::new(), open_seconds: 0.0, weights: Weights::Memory(parameters) })
     }
 
-    /// Packs the weights that `graph` reads, one tensor at a time.
-    pub(crate) fn pack(&self, cpu: &Cpu, graph: &Graph, precision: Precision) -> Result<PackedParameters, EngineError> {
-        match &self.weights {
-            Weights::Memory(parameters) => Ok(PackedParameters::new(cpu, &[graph], parameters, precision)?),
-            Weights::File(file) => PackedParameters::from_source(cpu, &[graph], precision, |name, values| {
-                file.read_f32(name, values)?;
-                check_finite(file.name(), name, values)
-            }),
-        }
+    /// Packs the weights that `graph` reads, one tensor at a time; here their names begin with `prefix`.
+    pub(crate) fn pack(
+        &self,
+        cpu: &Cpu,
+        graph: &Graph,
+        precision: Precision,
+        prefix: &str,
+    ) -> Result<PackedParameters, EngineError> {
+        PackedParameters::from_source(cpu, &[graph], precision, |name, values| {
+            let name = format!("{prefix}{name}");
+            match &self.weights {
+                Weights::Memory(parameters) => {
+                    let parameter = parameters.get(&name).expect("checked when the model was made");
+                    values.copy_from_slice(&parameter.data);
+                    Ok(())
+                }
+                Weights::File(file) => {
+                    file.read_f32(&name, values)?;
+                    check_finite(file.name(), &name, values)
+                }
+            }
+        })
     }
 }
 

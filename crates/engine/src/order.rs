@@ -60,6 +60,9 @@ pub struct Order {
     /// Flow times (low, high) between which guidance acts, 0..=1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guidance_interval: Option<(f32, f32)>,
+    /// Scale of the guidance away from the weakened network, 0..=10; our own models only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_guidance: Option<f32>,
     /// Sampler's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sampler: Option<String>,
@@ -107,6 +110,7 @@ impl Default for Order {
             steps: None,
             guidance: None,
             guidance_interval: None,
+            skip_guidance: None,
             sampler: None,
             schedule: None,
             size: None,
@@ -146,6 +150,7 @@ impl Order {
             steps: self.steps.unwrap_or(preset.steps()),
             guidance: self.guidance.unwrap_or(usual.guidance),
             guidance_interval: self.guidance_interval.unwrap_or(usual.guidance_interval),
+            skip_guidance: self.skip_guidance.unwrap_or(usual.skip_guidance),
             sampler: named("sampler", self.sampler.as_deref())?.unwrap_or(usual.sampler),
             schedule: named("schedule", self.schedule.as_deref())?.unwrap_or(usual.schedule),
             size: self.size,
@@ -167,6 +172,12 @@ impl Order {
         if self.enlarge.is_some() {
             let message = "pictures of Stable Diffusion checkpoints are not enlarged: give the size";
             return Err(EngineError::field("enlarge", message));
+        }
+        if self.skip_guidance.is_some() {
+            return Err(EngineError::field(
+                "skip_guidance",
+                "is for our own models, not for Stable Diffusion checkpoints",
+            ));
         }
         let usual = sd::Request::default();
         let few = |sampler| (4, 1.0, sampler, SigmaSchedule::Trailing);

@@ -2,16 +2,18 @@
 
 use graph::Precision;
 use graph::cost::Cost;
-use models::jit::{self, Geometry};
+use models::jit::{self, Geometry, early};
 use sampling::Sampler;
 use serde::Serialize;
 
 use crate::enlarge::{self, Enlarger};
 use crate::finish;
-use crate::generate::{build_graph, pictures_together};
+use crate::generate::pictures_together;
+use crate::network;
 use crate::rates::{self, Rates};
 use crate::request::Frame;
 use crate::shifts::{self, Canvas};
+use crate::steering::Sides;
 use crate::{EngineError, Model, Options, Request, Size, built_in, precision_name};
 
 /// A prediction.
@@ -118,17 +120,19 @@ fn price(
     let together = pictures_together(config, size, request.count);
     let turbo = request.is_turbo(&model.info)?;
     let times = request.times(turbo);
-    let guidance = request.guidance();
+    let steering = request.steering();
     let sampler = if turbo { Sampler::Euler } else { request.sampler };
     let evaluations = sampler.evaluation_times(&times);
-    let sides = |t: f32| if !turbo && guidance.is_guided(t) { 2 } else { 1 };
+    let sides = |t: f32| if turbo { Sides::One } else { steering.sides(t) };
     let is_finished = |t: f32| !turbo && finish::applies(config, t);
-    // Runs of the network, and how many of them are finished.
-    let runs = |sides_wanted| {
-        let alike = evaluations.iter().filter(|t| sides(**t) == sides_wanted);
+    let is_early = |t: f32| !turbo && network::is_early(config, t);
+    // Runs of a network with these sides, and how many of them are finished.
+    let runs = |early: bool, sides_wanted| {
+        let alike = evaluations.iter().filter(|t| sides(**t) == sides_wanted && is_early(**t) == early);
         (alike.clone().count(), alike.filter(|t| is_finished(**t)).count())
     };
-    let (guided, plain) = (runs(2), runs(1));
+    let expert = early::config(config);
+    let networks = [(config, &rates.network)].into_iter().chain(expert.as_ref().zip(rates.early.as_ref()));
     let shifts = request.shifts_of(&model.info);
     // The last prediction is also made at other places, with the sides that it has anyway.
     let moved = evaluations.iter().filter(|t| shifts::apply(&times, **t)).count() * (shifts as usize - 1);
@@ -141,23 +145,26 @@ fn price(
     // Full groups, then the smaller last one.
     let rest = count % together;
     for (groups, group) in [(count / together, together), (rest.min(1), rest)] {
-        for (sides, size, (evaluations, finished)) in
-            [(2, size, guided), (1, size, plain), (sides(last), canvas, (moved, moved_finished))]
-        {
+        let usual = networks
+            .clone()
+            .enumerate()
+            .flat_map(|(early, network)| Sides::ALL.map(|sides| (network, sides, size, runs(early == 1, sides))));
+        let moved = ((config, &rates.network), sides(last), canvas, (moved, moved_finished));
+        for ((network, speed), sides, size, (evaluations, finished)) in usual.chain([moved]) {
             if groups == 0 || evaluations == 0 {
                 continue;
             }
             let geometry = Geometry {
-                batch: sides * group,
+                batch: sides.count() * group,
                 height: size.height as usize,
                 width: size.width as usize,
                 text_tokens: tokens,
             };
-            let cost = Cost::new(&build_graph(config, geometry)?, precision);
+            let cost = Cost::new(&network::graph(network, geometry, sides)?, precision);
             let patches = (geometry.width / config.patch) * (geometry.height / config.patch);
             let runs = groups * evaluations;
-            job.seconds += rates.setup_seconds(patches, geometry.batch);
-            job.seconds += runs as f64 * rates.seconds(patches, geometry.batch, cost.flops);
+            job.seconds += speed.setup_seconds(patches, geometry.batch);
+            job.seconds += runs as f64 * speed.seconds(patches, geometry.batch, cost.flops);
             job.flops += runs as f64 * cost.flops as f64;
             job.evaluations += runs;
             job.bytes += cost.arena_bytes;

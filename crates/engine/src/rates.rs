@@ -10,12 +10,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use graph::cost::Cost;
-use models::jit::{self, Geometry};
+use models::jit::{self, Geometry, early};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{CancelToken, Event};
 use crate::finish::Finisher;
-use crate::generate::build_graph;
+use crate::network;
+use crate::steering::Sides;
 use crate::{Engine, EngineError, MAX_SIDE, MIN_SIDE, Model, Options, Request, Size, built_in};
 
 /// What is measured: a picture's side in patches, and the evaluation's batches. An even batch is a guided one. The largest
@@ -25,7 +26,7 @@ const CURVES: [(u32, &[u32]); 5] =
 /// Steps of a measured job.
 const STEPS: u32 = 8;
 /// Higher whenever something else is measured than before, or it has become faster, so that what was kept is measured again.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 
 /// Speed at one number of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -49,13 +50,22 @@ pub struct Finishing {
     pub setup_seconds_per_pixel: f64,
 }
 
+/// Speed of a network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Speed {
+    /// By rising number of patches, then of tokens.
+    pub points: Vec<Point>,
+}
+
 /// What was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
     /// What the measurement belongs to; anything else is measured again.
     pub key: String,
-    /// Speeds, by rising number of patches, then of tokens.
-    pub points: Vec<Point>,
+    /// Of the network.
+    pub network: Speed,
+    /// Of its early expert.
+    pub early: Option<Speed>,
     /// Seconds to encode one pixel of a finished picture as PNG.
     pub png_seconds_per_pixel: f64,
     /// Seconds to finish one prediction, for each of its pixels, and those before the first one; 0 without a finisher.
@@ -72,7 +82,7 @@ pub struct Rates {
     pub loaded_bytes: u64,
 }
 
-impl Rates {
+impl Speed {
     /// Seconds of one evaluation of `flops` FLOPs over `batch` pictures of `patches` image tokens.
     pub fn seconds(&self, patches: usize, batch: usize, flops: u64) -> f64 {
         self.interpolated(patches, batch, |point| point.seconds_per_flop) * flops as f64
@@ -115,7 +125,7 @@ pub fn load_or_measure(model: &Model, options: &Options, fresh: bool) -> Result<
         && let Ok(text) = std::fs::read(path)
         && let Ok(rates) = serde_json::from_slice::<Rates>(&text)
         && rates.key == key
-        && !rates.points.is_empty()
+        && !rates.network.points.is_empty()
     {
         return Ok((rates, false));
     }
@@ -132,7 +142,6 @@ pub fn load_or_measure(model: &Model, options: &Options, fresh: bool) -> Result<
 }
 
 fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, EngineError> {
-    let (_, _, precision) = options.choose()?;
     let begin = Instant::now();
     let mut engine = Engine::new(model, options)?;
     let load_seconds = begin.elapsed().as_secs_f64();
@@ -145,52 +154,27 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
     // The first time plans.
     let (text_seconds, text_again) = (seconds()?, seconds()?);
     let (load_peak_bytes, loaded_bytes) = process_memory();
-    let patch = model.info.config.patch as u32;
-    // The points are of the network alone.
-    let finishing = match engine.finisher.take() {
+    let (finisher, early) = (engine.finisher.take(), engine.early.take());
+    let mut png = Vec::new();
+    let config = &model.info.config;
+    let network = speed(&mut engine, config, &text, text_again, &mut png)?;
+    let early = match (early, early::config(config)) {
+        (Some(early), Some(config)) => {
+            engine.network = early;
+            Some(speed(&mut engine, &config, &text, text_again, &mut png)?)
+        }
+        _ => None,
+    };
+    let finishing = match finisher {
         Some(finisher) => finishing(finisher, model)?,
         None => Finishing::default(),
     };
-    let (mut points, mut png) = (Vec::new(), Vec::new());
-    for (side, batches) in CURVES.into_iter().filter(|(side, _)| (MIN_SIDE..=MAX_SIDE).contains(&(side * patch))) {
-        for &batch in batches {
-            let guided = batch % 2 == 0;
-            let request = Request {
-                steps: STEPS,
-                count: if guided { batch / 2 } else { batch },
-                guidance: if guided { 2.0 } else { 1.0 },
-                guidance_interval: (0.0, 1.0),
-                size: Some(Size::square(side * patch)),
-                enlarge: Some(1),
-                // One evaluation a step.
-                shifts: Some(1),
-                ..text.clone()
-            };
-            // Planning and first touch of memory, then the job as it runs from then on.
-            let first = job_seconds(&mut engine, &request, &mut png)?;
-            let again = [(); 3].map(|()| job_seconds(&mut engine, &request, &mut png));
-            let mut again = again.into_iter().collect::<Result<Vec<f64>, _>>()?;
-            let seconds = median(&mut again);
-            let side = side as usize;
-            let pixels = side * patch as usize;
-            let geometry = Geometry { batch: batch as usize, height: pixels, width: pixels, text_tokens: 10 };
-            let flops = Cost::new(&build_graph(&model.info.config, geometry)?, precision).flops as f64;
-            let patches = (side * side) as f64;
-            points.push(Point {
-                patches,
-                tokens: patches * f64::from(batch),
-                seconds_per_flop: (seconds - text_again).max(0.0) / f64::from(STEPS) / flops,
-                setup_seconds: (first - seconds).max(0.0),
-            });
-        }
-    }
-    points.sort_by(|a, b| a.tokens.total_cmp(&b.tokens));
-    points.sort_by(|a, b| a.patches.total_cmp(&b.patches));
     let png_seconds_per_pixel = median(&mut png);
     let enlarging_seconds_per_pixel = enlarging(&mut engine, &text)?;
     let rates = Rates {
         key,
-        points,
+        network,
+        early,
         finishing,
         enlarging_seconds_per_pixel,
         load_seconds,
@@ -200,6 +184,54 @@ fn measure(model: &Model, options: &Options, key: String) -> Result<Rates, Engin
         loaded_bytes,
     };
     Ok(rates)
+}
+
+/// Measures the engine's network, which is that of `config`, and nothing else; `text_seconds` is what the text takes.
+fn speed(
+    engine: &mut Engine,
+    config: &jit::Config,
+    text: &Request,
+    text_seconds: f64,
+    png: &mut Vec<f64>,
+) -> Result<Speed, EngineError> {
+    let patch = config.patch as u32;
+    let mut points = Vec::new();
+    for (side, batches) in CURVES.into_iter().filter(|(side, _)| (MIN_SIDE..=MAX_SIDE).contains(&(side * patch))) {
+        for &batch in batches {
+            let guided = batch % 2 == 0;
+            let request = Request {
+                steps: STEPS,
+                count: if guided { batch / 2 } else { batch },
+                guidance: if guided { 2.0 } else { 1.0 },
+                guidance_interval: (0.0, 1.0),
+                skip_guidance: 0.0,
+                size: Some(Size::square(side * patch)),
+                enlarge: Some(1),
+                // One evaluation a step.
+                shifts: Some(1),
+                ..text.clone()
+            };
+            // Planning and first touch of memory, then the job as it runs from then on.
+            let first = job_seconds(engine, &request, png)?;
+            let again = [(); 3].map(|()| job_seconds(engine, &request, png));
+            let mut again = again.into_iter().collect::<Result<Vec<f64>, _>>()?;
+            let seconds = median(&mut again);
+            let side = side as usize;
+            let pixels = side * patch as usize;
+            let geometry = Geometry { batch: batch as usize, height: pixels, width: pixels, text_tokens: 10 };
+            let flops = Cost::new(&network::graph(config, geometry, Sides::One)?, engine.precision()).flops as f64;
+            let patches = (side * side) as f64;
+            points.push(Point {
+                patches,
+                tokens: patches * f64::from(batch),
+                seconds_per_flop: (seconds - text_seconds).max(0.0) / f64::from(STEPS) / flops,
+                setup_seconds: (first - seconds).max(0.0),
+            });
+        }
+    }
+    points.sort_by(|a, b| a.tokens.total_cmp(&b.tokens));
+    points.sort_by(|a, b| a.patches.total_cmp(&b.patches));
+    Ok(Speed { points })
 }
 
 /// Corrects a few predictions of the size that the model draws.
@@ -329,20 +361,11 @@ mod tests {
             seconds_per_flop,
             setup_seconds: 2.0 * seconds_per_flop,
         };
-        let rates = Rates {
-            key: String::new(),
-            points: vec![point(16.0, 16.0, 4.0), point(16.0, 64.0, 2.0), point(64.0, 64.0, 6.0)],
-            png_seconds_per_pixel: 0.0,
-            finishing: Finishing::default(),
-            enlarging_seconds_per_pixel: 0.0,
-            load_seconds: 0.0,
-            text_seconds: 0.0,
-            load_peak_bytes: 0,
-            loaded_bytes: 0,
-        };
+        let points = vec![point(16.0, 16.0, 4.0), point(16.0, 64.0, 2.0), point(64.0, 64.0, 6.0)];
+        let speed = Speed { points };
         for (patches, batch, expected) in [(16, 1, 4.0), (16, 2, 3.0), (16, 9, 2.0), (64, 3, 6.0), (32, 2, 4.0)] {
-            assert!((rates.seconds(patches, batch, 1) - expected).abs() <= 1e-12, "{patches} {batch}");
-            assert!((rates.setup_seconds(patches, batch) - 2.0 * expected).abs() <= 1e-12, "{patches} {batch}");
+            assert!((speed.seconds(patches, batch, 1) - expected).abs() <= 1e-12, "{patches} {batch}");
+            assert!((speed.setup_seconds(patches, batch) - 2.0 * expected).abs() <= 1e-12, "{patches} {batch}");
         }
     }
 

@@ -33,6 +33,9 @@ pub struct Recipe {
     pub guidance: f32,
     /// Flow times between which guidance acted.
     pub guidance_interval: (f32, f32),
+    /// Scale of the guidance away from the weakened network; pictures that do not say so know none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skip_guidance: f32,
     /// Sampler.
     pub sampler: Sampler,
     /// Schedule.
@@ -73,6 +76,10 @@ fn once() -> u32 {
     1
 }
 
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
+}
+
 fn is_false(value: &bool) -> bool {
     !value
 }
@@ -97,6 +104,8 @@ impl Recipe {
             steps: self.steps,
             guidance: self.guidance,
             guidance_interval: self.guidance_interval,
+            // Learned steps leave no room for it: a request says so by leaving it as it is.
+            skip_guidance: if self.turbo { Request::default().skip_guidance } else { self.skip_guidance },
             sampler: self.sampler,
             schedule: self.schedule,
             size: Some(self.size),
@@ -168,6 +177,7 @@ mod tests {
             steps: 25,
             guidance: 3.1,
             guidance_interval: (0.1, 0.9),
+            skip_guidance: 0.7,
             sampler: Sampler::Heun,
             schedule: Schedule::Shifted(1.7),
             size: Size { width: 128, height: 64 },

@@ -117,11 +117,30 @@ fn every_part_of_the_request_matters() {
         Request { seed: 6, ..request() },
         Request { steps: 5, ..request() },
         Request { guidance: 5.0, ..request() },
+        Request { skip_guidance: 0.0, ..request() },
         Request { sampler: Sampler::Heun, ..request() },
         Request { schedule: Schedule::Shifted(2.0), ..request() },
     ] {
         assert_ne!(draw(&mut engine, &other)[0].pixels, expected[0].pixels, "{other:?}");
     }
+}
+
+/// Where the middle block does nothing, there is nothing to be guided away from.
+#[test]
+fn skip_guidance_leaves_out_the_middle_block() {
+    let drawn = |idle: &str| {
+        let (info, mut parameters) = tiny();
+        for layer in ["attention.out", "mlp.down"] {
+            parameters.data_mut(&format!("blocks.{idle}.{layer}.weight")).unwrap().fill(0.0);
+        }
+        let model = Model::from_parameters(info, parameters).unwrap();
+        let mut engine = Engine::new(&model, &Options::default()).unwrap();
+        [0.0, 3.0].map(|skip_guidance| draw(&mut engine, &Request { skip_guidance, ..request() })[0].pixels.clone())
+    };
+    let [without, with] = drawn("1");
+    assert_eq!(without, with);
+    let [without, with] = drawn("0");
+    assert_ne!(without, with);
 }
 
 #[test]
@@ -444,6 +463,34 @@ fn late_predictions_are_finished() {
     }
     let mut idle = engine(&info.config, &trained);
     assert_eq!(draw(&mut plain, &request())[0].pixels, draw(&mut idle, &request())[0].pixels);
+}
+
+#[test]
+fn early_predictions_are_the_experts() {
+    let (info, trained) = tiny();
+    let config = jit::Config { early: true, ..info.config.clone() };
+    let expert = jit::early::begin(&config, &trained).unwrap();
+    let engine = |config: &jit::Config, change: f32| {
+        let mut all = trained.clone();
+        for parameter in expert.iter().filter(|_| config.early) {
+            let name = format!("{}{}", jit::early::PREFIX, parameter.name);
+            let data = parameter.data.iter().map(|value| change * value).collect();
+            all.insert(&name, &parameter.shape, data).unwrap();
+        }
+        let model = Model::from_parameters(ModelInfo { config: config.clone(), ..info.clone() }, all).unwrap();
+        Engine::new(&model, &Options { threads: Some(2), ..Options::default() }).unwrap()
+    };
+    let (mut plain, mut alike, mut other) = (engine(&info.config, 1.0), engine(&config, 1.0), engine(&config, 0.9));
+    // Late steps alone, and all.
+    let folder = tempfile::tempdir().unwrap();
+    let late = Request { start: Some(start(folder.path(), false, 0.6)), ..request() };
+    for request in [&late, &request()] {
+        let expected = draw(&mut plain, request);
+        assert_eq!(draw(&mut alike, request)[0].pixels, expected[0].pixels);
+        assert_eq!(draw(&mut other, request)[0].pixels == expected[0].pixels, request.start.is_some());
+    }
+    let together = draw(&mut other, &Request { count: 3, ..request() });
+    assert_eq!(draw(&mut other, &Request { seed: 7, ..request() })[0], together[2]);
 }
 
 #[test]

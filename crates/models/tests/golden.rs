@@ -21,6 +21,7 @@ const CONFIG: Config = Config {
     detail_width: 6,
     detail_blocks: 2,
     finish_width: 0,
+    early: false,
     step_length: true,
     long_skips: true,
     velocity: true,

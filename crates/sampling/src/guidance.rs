@@ -37,6 +37,18 @@ pub fn combine(scale: f32, unconditional: &[f32], conditional: &mut [f32]) {
     }
 }
 
+/// Guidance away from a weakened network (Karras et al., arXiv 2406.02507; with a block left out: Hyung et al., arXiv 2411.18664):
+/// `guided += scale·(conditional - weakened)`, element by element.
+///
+/// # Panics
+/// When the slices differ in length.
+pub fn push(scale: f32, weakened: &[f32], conditional: &[f32], guided: &mut [f32]) {
+    assert!(weakened.len() == conditional.len() && conditional.len() == guided.len());
+    for ((g, &c), &w) in guided.iter_mut().zip(conditional).zip(weakened) {
+        *g += scale * (c - w);
+    }
+}
+
 /// `guided := (1 - φ)·guided + φ·guided·std(conditional)/std(guided)` with `phi` = φ in 0..=1 (0 = as it was, the paper
 /// uses 0.7) and deviations over the whole slice: one picture, never a batch. The paper does this to the v-prediction. A
 /// guided prediction without any contrast is left alone.
@@ -84,6 +96,13 @@ mod tests {
         let mut x = [7.0];
         combine(0.0, &[5.0], &mut x);
         assert_eq!(x, [5.0]);
+    }
+
+    #[test]
+    fn pushing_extrapolates_from_the_conditional() {
+        let mut x = [1.0, 2.0];
+        push(2.0, &[0.0, 3.0], &[0.5, 3.0], &mut x);
+        assert_eq!(x, [2.0, 2.0]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub mod sigma_samplers;
 pub mod sigmas;
 pub mod variation;
 
-pub use guidance::{Guidance, combine};
+pub use guidance::{Guidance, combine, push};
 pub use noise::{NoiseAddress, Purpose, fill_normal, fill_uniform, philox};
 pub use prediction::Prediction;
 pub use rng::{RandomSource, RandomStream};

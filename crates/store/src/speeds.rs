@@ -30,7 +30,7 @@ impl Store {
     /// Seconds of a picture by model, size and preset. Only jobs whose time follows from these three count: nothing to start
     /// from, and neither steps nor sampler nor guidance of their own. Percentiles are nearest ranks.
     pub fn drawing_speeds(&self) -> Result<Vec<DrawingSpeed>, StoreError> {
-        let own = ["steps", "guidance", "guidance_interval", "sampler", "schedule", "enlarge", "tile"];
+        let own = ["steps", "guidance", "guidance_interval", "skip_guidance", "sampler", "schedule", "enlarge", "tile"];
         let usual: String = own.map(|field| format!(" AND json_extract(work, '$.{field}') IS NULL")).concat();
         let sql = format!(
             "SELECT j.model, a.width, a.height, j.preset, a.seconds FROM \

@@ -44,6 +44,7 @@ pub fn configuration(network: jit::Config, resolution: usize, batch: usize) -> T
         model: network,
         enlarger: None,
         finisher: None,
+        early: false,
         turbo: None,
         optimiser: Default::default(),
         flow: Default::default(),

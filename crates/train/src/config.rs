@@ -49,7 +49,8 @@ pub struct TrainConfig {
     /// detail network that these have not: the network grows (`jit::grow`), and draws as before until it has learned more.
     #[serde(default)]
     pub init: Option<PathBuf>,
-    /// Start from the newest checkpoint of this other run: weights, averages, optimiser and counters.
+    /// Start from the newest checkpoint of this other run: weights, averages, optimiser and counters. A finisher's and an early
+    /// expert's run also names the model that it is for, as `init`.
     #[serde(default)]
     pub branch_from: Option<PathBuf>,
     /// `bf16`, `f32` or `auto` (bf16 where the processor multiplies it).
@@ -64,6 +65,10 @@ pub struct TrainConfig {
     /// Teach a trained model, which is `init`, to finish its pictures instead; `[model]` is then not used.
     #[serde(default)]
     pub finisher: Option<FinisherConfig>,
+    /// Train an early expert for a trained model, which is `init`, instead (`docs/adr/0026-an-early-expert.md`); `[model]` is then not
+    /// used. It begins as the model's network, or goes on from the expert that it has.
+    #[serde(default)]
+    pub early: bool,
     /// Teach a trained model to draw in four, two and one steps instead; `model.step_length` must be true.
     #[serde(default)]
     pub turbo: Option<TurboConfig>,
@@ -304,15 +309,31 @@ impl TrainConfig {
         let bad = |field: &'static str, expected: &str, found: String| {
             Err(TrainError::ConfigRange { field, expected: expected.into(), found })
         };
-        if self.model.finish_width > 0 {
-            return bad(
-                "model.finish_width",
-                "0: [finisher] trains one after the network",
-                self.model.finish_width.to_string(),
-            );
+        for (field, expected, is_set) in [
+            ("model.finish_width", "0: [finisher] trains one after the network", self.model.finish_width > 0),
+            ("model.early", "false: `early = true` trains an expert after the network", self.model.early),
+        ] {
+            if is_set {
+                return bad(field, expected, "another".into());
+            }
         }
-        if let Some(finisher) = &self.finisher {
-            self.check_finisher(finisher)?;
+        let kinds = [
+            ("enlarger", self.enlarger.is_some()),
+            ("finisher", self.finisher.is_some()),
+            ("early", self.early),
+            ("turbo", self.turbo.is_some()),
+        ];
+        let mut kinds = kinds.into_iter().filter(|(_, is_wanted)| *is_wanted);
+        if let (Some((one, _)), Some((other, _))) = (kinds.next(), kinds.next()) {
+            return bad(other, &format!("nothing beside [{one}]"), "both".into());
+        }
+        if self.init.is_none() && (self.finisher.is_some() || self.early) {
+            return bad("init", "the model that it is for", "none".into());
+        }
+        if let Some(finisher) = &self.finisher
+            && !(8..=256).contains(&finisher.width)
+        {
+            return bad("finisher.width", "8 to 256", finisher.width.to_string());
         }
         match &self.enlarger {
             Some(enlarger) => self.check_enlarger(enlarger)?,
@@ -353,7 +374,9 @@ impl TrainConfig {
         if self.pictures == 0 {
             return bad("pictures", "at least 1", "0".into());
         }
-        if self.init.is_some() && self.branch_from.is_some() {
+        // A finisher and an early expert are for the model `init`, wherever they begin.
+        let is_addition = self.finisher.is_some() || self.early;
+        if self.init.is_some() && self.branch_from.is_some() && !is_addition {
             return bad("init", "only one of init and branch_from", "both".into());
         }
         let o = &self.optimiser;
@@ -421,28 +444,9 @@ impl TrainConfig {
         Ok(())
     }
 
-    fn check_finisher(&self, finisher: &FinisherConfig) -> Result<(), TrainError> {
-        let bad = |field, expected: &str, found: String| {
-            Err(TrainError::ConfigRange { field, expected: expected.into(), found })
-        };
-        if self.enlarger.is_some() || self.turbo.is_some() {
-            return bad("finisher", "neither an enlarger nor turbo beside it", "another".into());
-        }
-        if !(8..=256).contains(&finisher.width) {
-            return bad("finisher.width", "8 to 256", finisher.width.to_string());
-        }
-        if self.init.is_none() {
-            return bad("init", "the model to finish", "none".into());
-        }
-        Ok(())
-    }
-
     fn check_turbo(&self, turbo: &TurboConfig) -> Result<(), TrainError> {
         use crate::task::{TURBO_GROUP, turbo_stops};
         let bad = |field, expected: String, found: String| Err(TrainError::ConfigRange { field, expected, found });
-        if self.enlarger.is_some() {
-            return bad("turbo", "only one of enlarger and turbo".into(), "both".into());
-        }
         if !self.model.step_length {
             return bad("model.step_length", "true, to learn steps of several lengths".into(), "false".into());
         }
@@ -529,7 +533,10 @@ mod tests {
             ("[flow]\nseams = -1.0", "seams"),
             ("mirror = 1.5", "mirror"),
             ("[model]\nfinish_width = 64", "model.finish_width"),
+            ("[model]\nearly = true", "model.early"),
             ("[finisher]", "init"),
+            ("early = true", "init"),
+            ("init = 'm'\nearly = true\n[finisher]", "early"),
             ("init = 'm'\n[finisher]\nwidth = 7", "finisher.width"),
             ("init = 'm'\n[finisher]\n[enlarger]", "finisher"),
             ("colour = 1", "colour"),

@@ -32,8 +32,8 @@ pub struct Examples<'a> {
     pub dataset: &'a data::Dataset,
     /// Noise process and conditioning.
     pub flow: &'a FlowConfig,
-    /// The times of `flow`, which end at 1, are scaled to end here.
-    pub latest: f32,
+    /// The times of `flow`, which lie in 0..=1, are scaled to lie from the first to the second of these.
+    pub times: [f32; 2],
     /// Deviation of the noise.
     pub noise_scale: f32,
     /// Share of pictures that are mirrored, of those that may be.
@@ -84,7 +84,8 @@ impl Batch {
             } else {
                 examples.dataset.caption(record, choice.caption)
             });
-            *t = examples.latest * flow::time(examples.flow, examples.seed, number);
+            let [from, to] = examples.times;
+            *t = from + (to - from) * flow::time(examples.flow, examples.seed, number);
             *weight = flow::weight(examples.flow, *t);
         }
         states.gather(&captions, &mut self.text, &mut self.text_lengths, &mut self.text_pooled)?;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use engine::{EngineError, Order};
+use engine::EngineError;
 use train::evaluate::SuiteOptions;
 
 use super::RunArgs;
-use super::job::{Interval, interval};
+use super::sampling::SamplingArgs;
 
 /// Options of `eval`.
 #[derive(Debug, Args)]
@@ -32,18 +32,9 @@ pub struct EvalArgs {
     /// Only these groups of the full suite, such as train,held-out-styles; settings are chosen on train alone.
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     pub groups: Vec<String>,
-    /// Guidance scale of the full suite's pictures.
-    #[arg(long, value_name = "X")]
-    pub guidance: Option<f32>,
-    /// Flow times between which it acts.
-    #[arg(long, value_name = "LOW,HIGH", value_parser = interval)]
-    pub guidance_interval: Option<Interval>,
-    /// Sampler of the full suite's pictures.
-    #[arg(long, value_name = "NAME")]
-    pub sampler: Option<String>,
-    /// Schedule of the full suite's pictures.
-    #[arg(long, value_name = "NAME")]
-    pub schedule: Option<String>,
+    /// Of the full suite's pictures.
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
     /// How to run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -53,14 +44,7 @@ impl EvalArgs {
     /// How the full suite is run.
     pub fn suite_options(&self) -> Result<SuiteOptions, EngineError> {
         let usual = SuiteOptions::default();
-        let settings = Order {
-            guidance: self.guidance,
-            guidance_interval: self.guidance_interval.map(|interval| (interval.low, interval.high)),
-            sampler: self.sampler.clone(),
-            schedule: self.schedule.clone(),
-            ..Order::default()
-        };
-        let settings = settings.request(None)?;
+        let settings = self.sampling.order().request(None)?;
         settings.validate()?;
         Ok(SuiteOptions {
             questions: self.questions as usize,

@@ -10,6 +10,7 @@ use engine::{
 };
 
 use super::RunArgs;
+use super::sampling::SamplingArgs;
 
 /// Options that describe a job; shared by `generate` and `plan`.
 #[derive(Debug, Args)]
@@ -29,20 +30,9 @@ pub struct JobArgs {
     /// Sampler steps, 1 to 200; overrides --preset.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub steps: Option<u32>,
-    /// Guidance scale, 0 to 30; 1 turns it off [default: 3; Stable Diffusion: 7].
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub guidance: Option<f32>,
-    /// Flow times between which guidance acts (1 = noise, 0 = clean) [default: 0.32,1; Stable Diffusion: 0,1].
-    #[arg(long, value_name = "LOW,HIGH", value_parser = interval)]
-    pub guidance_interval: Option<Interval>,
-    /// Sampler: euler, heun or dpmpp_2m; Stable Diffusion also euler_ancestral, ddim, dpmpp_2m_sde, uni_pc, lcm [default:
-    /// dpmpp_2m].
-    #[arg(long, value_name = "NAME")]
-    pub sampler: Option<String>,
-    /// Schedule: linear, shifted or shifted:X (X > 1 spends more steps near the noise) [default: shifted:3]; Stable Diffusion:
-    /// normal, karras, exponential, simple, sgm_uniform, trailing, leading [default: karras].
-    #[arg(long, value_name = "NAME")]
-    pub schedule: Option<String>,
+    /// Guidance, sampler and schedule.
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
     /// Options that only Stable Diffusion checkpoints know.
     #[command(flatten)]
     pub stable_diffusion: StableDiffusionArgs,
@@ -106,10 +96,6 @@ impl JobArgs {
                 PresetArg::Lightning => PresetName::Lightning,
             },
             steps: self.steps,
-            guidance: self.guidance,
-            guidance_interval: self.guidance_interval.map(|interval| (interval.low, interval.high)),
-            sampler: self.sampler.clone(),
-            schedule: self.schedule.clone(),
             size: self.size,
             enlarge: self.enlarge,
             strength: Some(self.strength),
@@ -119,6 +105,7 @@ impl JobArgs {
             guidance_rescale: own.guidance_rescale,
             eta: own.eta,
             tile: own.tile,
+            ..self.sampling.order()
         }
     }
 
@@ -198,22 +185,6 @@ pub enum PresetArg {
     Lcm,
     /// SDXL-Lightning: 4 steps of euler, trailing.
     Lightning,
-}
-
-/// Two flow times.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Interval {
-    /// The lower one.
-    pub low: f32,
-    /// The higher one.
-    pub high: f32,
-}
-
-/// Reads `LOW,HIGH`; the engine checks the range.
-pub fn interval(text: &str) -> Result<Interval, String> {
-    let number = |part: &str| part.trim().parse().map_err(|_| format!("'{part}' is not a number"));
-    let (low, high) = text.split_once(',').ok_or("expected two times with a comma between them, such as 0.1,1")?;
-    Ok(Interval { low: number(low)?, high: number(high)? })
 }
 
 /// A prompt, or what standard input holds in its place, without the end of its last line.

@@ -1,5 +1,5 @@
 //! The command line as data: every command, option and default. One file a command, as in `commands/`; what several
-//! share is in `job` and `run`.
+//! share is in `job`, `sampling` and `run`.
 
 mod bakeoff;
 mod bench;
@@ -14,6 +14,7 @@ mod models;
 mod plan;
 mod prices;
 mod run;
+mod sampling;
 mod serve;
 mod train;
 mod verify;

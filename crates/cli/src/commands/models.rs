@@ -74,8 +74,9 @@ fn inspect_own(path: &str, reporter: &Reporter) -> anyhow::Result<()> {
     reporter.say(&format!("{}: {}", info.name, summary(&info)));
     let c = &info.config;
     reporter.say(&format!(
-        "width {}, blocks {}, heads {}, hidden {}, patch {}, stem {}, text width {}, refiner blocks {}, detail width {}, finisher width {}",
-        c.width, c.blocks, c.heads, c.hidden, c.patch, c.stem, c.text_width, c.refiner_blocks, c.detail_width, c.finish_width
+        "width {}, blocks {}, heads {}, hidden {}, patch {}, stem {}, text width {}, refiner blocks {}, detail width {}, finisher width {}{}",
+        c.width, c.blocks, c.heads, c.hidden, c.patch, c.stem, c.text_width, c.refiner_blocks, c.detail_width, c.finish_width,
+        if c.early { ", early expert" } else { "" }
     ));
     reporter.say(&format!("weights: {precision}, {report}"));
     reporter.say(&format!("SHA-256 {sha256}, short hash {}", digest::short(&sha256)));

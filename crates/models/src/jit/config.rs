@@ -35,6 +35,8 @@ pub struct Config {
     pub detail_blocks: usize,
     /// Channels of the finisher's finest level, 0 for none (see [`finish`](crate::jit::finish)).
     pub finish_width: usize,
+    /// Whether the model has an early expert (see [`early`](crate::jit::early)).
+    pub early: bool,
     /// Whether the network is told the length of the step that its prediction is for, so that it can learn to take long ones.
     pub step_length: bool,
     /// Whether the last half of the blocks also see what the blocks of the first half gave, the last the first.
@@ -59,6 +61,7 @@ impl Default for Config {
             detail_width: 0,
             detail_blocks: 2,
             finish_width: 0,
+            early: false,
             step_length: false,
             long_skips: false,
             velocity: false,

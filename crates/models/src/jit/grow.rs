@@ -6,7 +6,8 @@
 //!   arXiv 2511.13720, section 4, for its larger pictures).
 //! * A detail network beside the trunk, whose correction is zero at first.
 //! * An embedding of the step's length, which is zero at first.
-//! * A finisher, which corrects nothing at first. The other way round it is left out, because it is trained for one network.
+//! * A finisher, which corrects nothing at first. The other way round it is left out, because it is trained for one network; so is an
+//!   early expert.
 
 use graph::{ParameterError, Parameters};
 
@@ -28,6 +29,7 @@ pub fn grow(
         detail_width: if config.detail_width == 0 { wanted.detail_width } else { config.detail_width },
         detail_blocks: if config.detail_width == 0 { wanted.detail_blocks } else { config.detail_blocks },
         finish_width: wanted.finish_width,
+        early: wanted.early,
         step_length: config.step_length || wanted.step_length,
         ..config.clone()
     };

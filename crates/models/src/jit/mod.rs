@@ -3,6 +3,7 @@
 
 mod config;
 mod detail;
+pub mod early;
 pub mod finish;
 mod grow;
 mod network;
@@ -11,7 +12,7 @@ mod parameters;
 pub use config::{Config, ConfigError};
 pub use detail::PLACE as DETAIL_PLACE;
 pub use grow::grow;
-pub use network::{BuildError, Geometry, Outputs, build};
+pub use network::{BuildError, Geometry, Outputs, build, build_weakened};
 pub use parameters::{TIME_FEATURES, parameters};
 
 /// The parameters an untrained network starts from, in the order of [`parameters`].

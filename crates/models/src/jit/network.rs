@@ -67,6 +67,16 @@ pub enum BuildError {
 
 /// Adds the network to `graph`.
 pub fn build(graph: &mut Graph, config: &Config, geometry: Geometry) -> Result<Outputs, BuildError> {
+    forward(graph, config, geometry, false)
+}
+
+/// Adds the network to `graph`, and an input `keep [B, D]`: 1 for items like any others, 0 for those that the block in the middle
+/// passes by. Their predictions are worse, and guidance away from them makes the others better (see `sampling::push`).
+pub fn build_weakened(graph: &mut Graph, config: &Config, geometry: Geometry) -> Result<Outputs, BuildError> {
+    forward(graph, config, geometry, true)
+}
+
+fn forward(graph: &mut Graph, config: &Config, geometry: Geometry, is_weakened: bool) -> Result<Outputs, BuildError> {
     config.validate()?;
     let Geometry { batch, height, width, text_tokens } = geometry;
     in_range("batch", batch, 1, 4096)?;
@@ -75,7 +85,8 @@ pub fn build(graph: &mut Graph, config: &Config, geometry: Geometry) -> Result<O
     in_range("text tokens", text_tokens, 1, 8192)?;
     multiple("height", height, config.patch)?;
     multiple("width", width, config.patch)?;
-    Ok(Network { graph, config }.forward(geometry)?)
+    let keep = if is_weakened { Some(graph.input("keep", &[batch, config.width])?) } else { None };
+    Ok(Network { graph, config, keep }.forward(geometry)?)
 }
 
 /// Embedding `[B, width]` of flow times `[B]`.
@@ -87,9 +98,20 @@ fn time_embedding(graph: &mut Graph, name: &str, t: Tensor, width: usize) -> Res
     linear_bias(graph, &format!("{name}.1"), time, width)
 }
 
+/// The refined text that blocks attend to.
+#[derive(Clone, Copy)]
+struct Text {
+    /// `[B, T, D]`.
+    states: Tensor,
+    /// `[B]`.
+    lengths: Tensor,
+}
+
 struct Network<'a> {
     graph: &'a mut Graph,
     config: &'a Config,
+    /// How much of the block in the middle each item keeps, `[B, D]`.
+    keep: Option<Tensor>,
 }
 
 impl Network<'_> {
@@ -139,7 +161,8 @@ impl Network<'_> {
                 let both = self.graph.concat(&[x, skip])?;
                 x = linear(self.graph, &format!("{name}.skip"), both, d)?;
             }
-            x = self.block(&name, x, y, text_lengths, modulation, rotary)?;
+            let keep = self.keep.filter(|_| i == self.config.blocks / 2);
+            x = self.block(&name, x, Text { states: y, lengths: text_lengths }, modulation, rotary, keep)?;
             if i < self.config.blocks / 2 {
                 passed.push(x);
             }
@@ -172,15 +195,15 @@ impl Network<'_> {
         Block { width: self.config.width, heads: self.config.heads, hidden: self.config.hidden }
     }
 
-    /// Block of the trunk: x `[B, N, D]` attends to itself and to the text y `[B, T, D]`.
+    /// Block of the trunk: x `[B, N, D]` attends to itself and to the text. Its gates are multiplied by `keep [B, D]`.
     fn block(
         &mut self,
         name: &str,
         x: Tensor,
-        y: Tensor,
-        lengths: Tensor,
+        text: Text,
         modulation: Tensor,
         rotary: (Tensor, Tensor),
+        keep: Option<Tensor>,
     ) -> Result<Tensor, ShapeError> {
         let Config { width: d, heads, .. } = *self.config;
         let plain = self.plain_block();
@@ -190,20 +213,32 @@ impl Network<'_> {
         let [shift1, scale1, gate1, shift2, scale2, gate2] = parts[..] else {
             unreachable!("chunk(6) gives six parts");
         };
+        let (gate1, gate2) = (self.kept(gate1, keep)?, self.kept(gate2, keep)?);
 
         let h = self.modulated_norm(x, shift1, scale1)?;
         let qkv = linear(self.graph, &format!("{name}.attention.qkv"), h, 3 * d)?;
         let qkv = plain.qk_norm(self.graph, name, qkv, Some(rotary))?;
-        let kv = linear(self.graph, &format!("{name}.attention.text_kv"), y, 2 * d)?;
+        let kv = linear(self.graph, &format!("{name}.attention.text_kv"), text.states, 2 * d)?;
         let weight = self.graph.parameter(&format!("{name}.attention.text_k_norm.weight"), &[d / heads])?;
         let kv = self.graph.qk_norm_rotary(kv, QkParts::Kv, heads, None, weight, None, EPSILON)?;
-        let o = self.graph.joint_attention(qkv, kv, heads, Some(lengths))?;
+        let o = self.graph.joint_attention(qkv, kv, heads, Some(text.lengths))?;
         let o = linear(self.graph, &format!("{name}.attention.out"), o, d)?;
         let x = self.graph.gated_add(x, gate1, o)?;
 
         let h = self.modulated_norm(x, shift2, scale2)?;
         let u = plain.mlp(self.graph, name, h)?;
         self.graph.gated_add(x, gate2, u)
+    }
+
+    /// `gate·keep`, both `[B, D]`.
+    fn kept(&mut self, gate: Tensor, keep: Option<Tensor>) -> Result<Tensor, ShapeError> {
+        let Some(keep) = keep else { return Ok(gate) };
+        let shape = self.graph.shape(gate).to_vec();
+        let rows = [shape[0], 1, shape[1]];
+        let zero = self.graph.constant(&rows, vec![0.0; shape[0] * shape[1]])?;
+        let keep = self.graph.reshape(keep, &rows)?;
+        let product = self.graph.gated_add(zero, gate, keep)?;
+        self.graph.reshape(product, &shape)
     }
 
     /// Rotary tables of the image tokens, `[N, d/2]` each.

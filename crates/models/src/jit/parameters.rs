@@ -3,14 +3,14 @@
 //! Initial values follow JiT (arXiv 2511.13720, appendix A): Xavier for linears, and zero for
 //! everything that modulates, the step's length and the head, so that the fresh network predicts zero.
 
-use crate::jit::{Config, detail, finish};
+use crate::jit::{Config, detail, early, finish};
 use crate::parameter::{Bias, List, ParameterSpec};
 use crate::transformer::Block;
 
 /// Width of the sinusoidal timestep embedding.
 pub const TIME_FEATURES: usize = 256;
 
-/// Every parameter of the network described by `config` (which must be valid), its finisher's last.
+/// Every parameter of the network described by `config` (which must be valid), its finisher's and its early expert's last.
 pub fn parameters(config: &Config) -> Vec<ParameterSpec> {
     let d = config.width;
     let block = Block { width: d, heads: config.heads, hidden: config.hidden };
@@ -45,5 +45,7 @@ pub fn parameters(config: &Config) -> Vec<ParameterSpec> {
     list.zero_linear("head", config.patch_values(), d);
     detail::parameters(config, &mut list);
     finish::add_parameters(config, &mut list);
-    list.into_specs()
+    let mut specs = list.into_specs();
+    specs.extend(early::prefixed_parameters(config));
+    specs
 }

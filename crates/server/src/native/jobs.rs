@@ -51,6 +51,8 @@ pub struct JobRequest {
     /// Flow times (low, high) between which guidance acts, 0 to 1.
     #[schema(value_type = Option<Vec<f32>>)]
     pub guidance_interval: Option<(f32, f32)>,
+    /// Scale of the guidance away from what the network predicts without its middle block, 0 to 10; not for Stable Diffusion.
+    pub skip_guidance: Option<f32>,
     /// Sampler's name.
     pub sampler: Option<String>,
     /// Schedule's name.
@@ -94,6 +96,7 @@ impl JobRequest {
             steps: self.steps,
             guidance: self.guidance,
             guidance_interval: self.guidance_interval,
+            skip_guidance: self.skip_guidance,
             sampler: self.sampler.clone(),
             schedule: self.schedule.clone(),
             size: self.size,

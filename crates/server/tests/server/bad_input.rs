@@ -36,7 +36,7 @@ fn every_field_has_a_range() {
     let _one = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
-    let ranges: [(&str, &[&str]); 10] = [
+    let ranges: [(&str, &[&str]); 11] = [
         ("steps", &["0", "201"]),
         ("count", &["0", "65"]),
         ("guidance", &["-0.1", "30.1"]),
@@ -46,6 +46,7 @@ fn every_field_has_a_range() {
         ("clip_skip", &["0", "13", "1"]),
         ("eta", &["-0.1", "2.1"]),
         ("guidance_rescale", &["-0.1", "1.1"]),
+        ("skip_guidance", &["-1", "11", "\"1\""]),
         ("guidance_interval", &["[0.5]", "[0.6, 0.5]", "[-0.1, 1]", "[0, 1.1]", "[0, 1, 2]", "\"0,1\""]),
     ];
     let huge = format!("\"{}\"", "x".repeat(10 << 20));

@@ -35,7 +35,7 @@ pub struct SplitLoss {
     pub shuffled_loss: f64,
 }
 
-/// The loss of the model at `path` on every split of the data in `config`, over about `examples` examples each.
+/// The loss of the network of the model at `path`, without finisher or early expert, on every split of the data in `config`, over about `examples` examples each.
 /// `progress` hears the finished share in [0, 1].
 pub fn held_out(
     cpu: &Cpu,
@@ -64,7 +64,7 @@ pub fn held_out(
         let examples = Examples {
             dataset: &dataset,
             flow: &config.flow,
-            latest: 1.0,
+            times: [0.0, 1.0],
             noise_scale: config.model.noise_scale,
             mirror: 0.0,
             seed: config.seed ^ 0x5EED,

@@ -121,7 +121,7 @@ impl Task for Finishing {
         let examples = Examples {
             dataset: &self.dataset,
             flow: &self.config.flow,
-            latest: finish::FROM,
+            times: [0.0, finish::FROM],
             noise_scale: self.info.config.noise_scale,
             mirror: self.config.mirror,
             seed: self.config.seed,

@@ -1,6 +1,7 @@
 //! What a run learns: the network, its examples, its loss, its model file and its sheet. Everything else of a run (gradients,
 //! optimiser, averages, checkpoints, events) is the same for all.
 
+mod early;
 mod enlarge;
 mod finish;
 mod picture;
@@ -57,10 +58,12 @@ pub(crate) fn open(cpu: &Cpu, config: &TrainConfig) -> Result<Box<dyn Task>, Tra
         Box::new(enlarge::Enlarging::open(cpu, config, enlarger)?)
     } else if let Some(finisher) = &config.finisher {
         Box::new(finish::Finishing::open(cpu, config, finisher)?)
+    } else if config.early {
+        Box::new(early::Beginning::open(cpu, config)?)
     } else if let Some(turbo) = &config.turbo {
         Box::new(turbo::FewSteps::open(cpu, config, turbo)?)
     } else {
-        Box::new(picture::Drawing::open(cpu, config)?)
+        Box::new(picture::Drawing::open(cpu, config, [0.0, 1.0])?)
     })
 }
 

@@ -25,12 +25,14 @@ pub(super) struct Drawing {
     dataset: Dataset,
     pub(super) states: CaptionStates,
     pub(super) batch: Batch,
+    /// Flow times lie from the first to the second.
+    times: [f32; 2],
     /// At how many places of its grid the model will make its last prediction.
     shifts: u32,
 }
 
 impl Drawing {
-    pub(super) fn open(cpu: &Cpu, config: &TrainConfig) -> Result<Self, TrainError> {
+    pub(super) fn open(cpu: &Cpu, config: &TrainConfig, times: [f32; 2]) -> Result<Self, TrainError> {
         let dataset = Dataset::open(&config.data, config.resolution, Split::Train)?;
         let encoder = engine::open_text_encoder(cpu, precision(cpu, config.precision))?.0;
         let states = CaptionStates::new(encoder, config.text_tokens, CAPTION_MEMORY);
@@ -40,7 +42,7 @@ impl Drawing {
             (None, Some(path)) => shifts(&File::open(path)?),
             (None, None) => 1,
         };
-        Ok(Self { config: config.clone(), dataset, states, batch, shifts })
+        Ok(Self { config: config.clone(), dataset, states, batch, times, shifts })
     }
 }
 
@@ -84,7 +86,7 @@ impl Task for Drawing {
         let examples = Examples {
             dataset: &self.dataset,
             flow: &self.config.flow,
-            latest: 1.0,
+            times: self.times,
             noise_scale: self.config.model.noise_scale,
             mirror: self.config.mirror,
             seed: self.config.seed,

@@ -102,7 +102,7 @@ impl Part {
 
 impl FewSteps {
     pub(super) fn open(cpu: &Cpu, config: &TrainConfig, turbo: &TurboConfig) -> Result<Self, TrainError> {
-        Ok(Self { drawing: Drawing::open(cpu, config)?, teacher: Teacher::open(cpu, config, turbo)? })
+        Ok(Self { drawing: Drawing::open(cpu, config, [0.0, 1.0])?, teacher: Teacher::open(cpu, config, turbo)? })
     }
 }
 
