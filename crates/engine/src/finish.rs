@@ -10,7 +10,7 @@ use crate::kept::Kept;
 use crate::{EngineError, Model};
 
 /// Planned graphs kept: with guidance, without, and for the other places of the last prediction.
-const KEPT_EXECUTORS: usize = 3;
+pub(crate) const KEPT_EXECUTORS: usize = 3;
 
 /// A model's finisher, ready to run.
 pub(crate) struct Finisher {

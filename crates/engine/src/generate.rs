@@ -8,15 +8,15 @@ use std::time::Instant;
 
 use graph::Precision;
 use kernels::Cpu;
-use models::jit::{self, Geometry, early};
+use models::jit::{self, Geometry};
 use sampling::noise::{NoiseAddress, Purpose, fill_normal};
-use sampling::{Guidance, Sampler, sample, slerp};
+use sampling::{Sampler, sample, slerp};
 use text::TextEncoder;
 
 use crate::event::{CancelToken, Event, Preview};
 use crate::finish::{self, Finisher};
 use crate::model::{Model, ModelInfo};
-use crate::network::Network;
+use crate::network::{self, Network};
 use crate::options::{Options, PrecisionChoice};
 use crate::recipe::{PictureRecipe, RECIPE_VERSION, Recipe};
 use crate::request::Frame;
@@ -285,11 +285,7 @@ impl Engine {
         }
         let seeds: Vec<u64> = (0..group).map(|i| request.seeds((first + i) as u32).0).collect();
         let shifts = request.shifts_of(&self.info);
-        let steering = if *turbo {
-            Steering { guidance: Guidance { scale: 1.0, ..request.guidance() }, skip: 0.0 }
-        } else {
-            request.steering()
-        };
+        let steering = request.steering(*turbo);
         // The length of the step that begins at `t`, as a network is told that has learned to take it whole.
         let length = |t: f32| match times.iter().position(|&time| time == t) {
             Some(i) if *turbo => t - times[i + 1],
@@ -353,7 +349,7 @@ impl Engine {
         let tells_step = self.info.config.step_length;
         // A network that takes long steps takes all of them, and has learned to predict what no finisher has seen.
         let network = match &mut self.early {
-            Some(early) if step == 0.0 && t > early::UNTIL => early,
+            Some(early) if step == 0.0 && network::is_early(&self.info.config, t) => early,
             _ => &mut self.network,
         };
         let planned = network.plan(geometry, sides)?;
@@ -413,7 +409,7 @@ impl Engine {
             steps: request.steps,
             guidance: request.guidance,
             guidance_interval: request.guidance_interval,
-            skip_guidance: if job.turbo { 0.0 } else { request.skip_guidance },
+            skip_guidance: request.steering(job.turbo).skip,
             sampler: request.sampler,
             schedule: request.schedule,
             size: job.frame.size,

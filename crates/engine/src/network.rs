@@ -11,7 +11,7 @@ use crate::steering::Sides;
 use crate::{EngineError, Model};
 
 /// Planned graphs kept for the next request.
-const KEPT_EXECUTORS: usize = 4;
+pub(crate) const KEPT_EXECUTORS: usize = 4;
 
 /// The model's network, or its early expert.
 pub(crate) struct Network {

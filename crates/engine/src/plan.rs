@@ -106,6 +106,11 @@ struct Job {
     bytes: u64,
 }
 
+/// The largest sum of `most` neighbours, or of all if they are fewer.
+fn most_at_once(bytes: &[u64], most: usize) -> u64 {
+    bytes.windows(most.min(bytes.len()).max(1)).map(|window| window.iter().sum()).max().unwrap_or(0)
+}
+
 /// Adds up every evaluation that the pipeline will make.
 fn price(
     request: &Request,
@@ -120,15 +125,14 @@ fn price(
     let together = pictures_together(config, size, request.count);
     let turbo = request.is_turbo(&model.info)?;
     let times = request.times(turbo);
-    let steering = request.steering();
+    let steering = request.steering(turbo);
     let sampler = if turbo { Sampler::Euler } else { request.sampler };
     let evaluations = sampler.evaluation_times(&times);
-    let sides = |t: f32| if turbo { Sides::One } else { steering.sides(t) };
     let is_finished = |t: f32| !turbo && finish::applies(config, t);
     let is_early = |t: f32| !turbo && network::is_early(config, t);
     // Runs of a network with these sides, and how many of them are finished.
     let runs = |early: bool, sides_wanted| {
-        let alike = evaluations.iter().filter(|t| sides(**t) == sides_wanted && is_early(**t) == early);
+        let alike = evaluations.iter().filter(|t| steering.sides(**t) == sides_wanted && is_early(**t) == early);
         (alike.clone().count(), alike.filter(|t| is_finished(**t)).count())
     };
     let expert = early::config(config);
@@ -142,15 +146,16 @@ fn price(
     let count = request.count as usize;
     let pixels = u64::from(size.width * size.height);
     let mut job = Job { seconds: rates.text_seconds, flops: 0.0, evaluations: 0, bytes: 0 };
+    // Memory of the graphs of network, early expert and finisher, in the order in which they are planned.
+    let mut arenas = [const { Vec::new() }; 3];
     // Full groups, then the smaller last one.
     let rest = count % together;
     for (groups, group) in [(count / together, together), (rest.min(1), rest)] {
-        let usual = networks
-            .clone()
-            .enumerate()
-            .flat_map(|(early, network)| Sides::ALL.map(|sides| (network, sides, size, runs(early == 1, sides))));
-        let moved = ((config, &rates.network), sides(last), canvas, (moved, moved_finished));
-        for ((network, speed), sides, size, (evaluations, finished)) in usual.chain([moved]) {
+        let usual = networks.clone().enumerate().flat_map(|(early, network)| {
+            Sides::ALL.map(|sides| (early, network, sides, size, runs(early == 1, sides)))
+        });
+        let moved = (0, (config, &rates.network), steering.sides(last), canvas, (moved, moved_finished));
+        for (early, (network, speed), sides, size, (evaluations, finished)) in usual.chain([moved]) {
             if groups == 0 || evaluations == 0 {
                 continue;
             }
@@ -167,7 +172,7 @@ fn price(
             job.seconds += runs as f64 * speed.seconds(patches, geometry.batch, cost.flops);
             job.flops += runs as f64 * cost.flops as f64;
             job.evaluations += runs;
-            job.bytes += cost.arena_bytes;
+            arenas[early].push(cost.arena_bytes);
             if finished > 0 {
                 let cost = Cost::new(
                     &jit::finish::graph(config, [geometry.batch, geometry.height, geometry.width])?,
@@ -177,12 +182,16 @@ fn price(
                 job.seconds += pixels * rates.finishing.setup_seconds_per_pixel;
                 job.seconds += runs as f64 * pixels * rates.finishing.seconds_per_pixel;
                 job.flops += runs as f64 * cost.flops as f64;
-                job.bytes += cost.arena_bytes;
+                arenas[2].push(cost.arena_bytes);
             }
         }
-        // State, predictions and a copy of each, in f32 [H, W, 4].
-        job.bytes += if groups > 0 { 5 * 16 * pixels * group as u64 } else { 0 };
     }
+    for (arenas, most) in arenas.iter().zip([network::KEPT_EXECUTORS, network::KEPT_EXECUTORS, finish::KEPT_EXECUTORS])
+    {
+        job.bytes += most_at_once(arenas, most);
+    }
+    // State, predictions and a copy of each, in f32 [H, W, 4].
+    job.bytes += 5 * 16 * pixels * together as u64;
     if frame.enlarge > 1 {
         let large = Enlarger::enlarged(size).pixels();
         let cost = Cost::new(&enlarge::build_graph(&Enlarger::built_in_config()?, size)?, precision);
@@ -203,4 +212,16 @@ fn price(
     job.seconds += writing * place as f64 * count as f64;
     job.bytes += 4 * (frame.size.pixels() * count) as u64;
     Ok(job)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn graphs_that_are_no_longer_kept_take_no_memory() {
+        assert_eq!(most_at_once(&[], 3), 0);
+        assert_eq!(most_at_once(&[5, 7], 3), 12);
+        assert_eq!(most_at_once(&[1, 9, 2, 8, 3], 3), 19);
+    }
 }

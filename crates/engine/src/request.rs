@@ -363,9 +363,13 @@ impl Request {
         Guidance { scale: self.guidance, low: self.guidance_interval.0, high: self.guidance_interval.1 }
     }
 
-    /// All that steers its predictions.
-    pub(crate) fn steering(&self) -> Steering {
-        Steering { guidance: self.guidance(), skip: self.skip_guidance }
+    /// All that steers its predictions; few steps that a model has learned (`turbo`) have learned their guidance too.
+    pub(crate) fn steering(&self, turbo: bool) -> Steering {
+        let guidance = self.guidance();
+        match turbo {
+            true => Steering { guidance: Guidance { scale: 1.0, ..guidance }, skip: 0.0 },
+            false => Steering { guidance, skip: self.skip_guidance },
+        }
     }
 }
 

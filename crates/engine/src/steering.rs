@@ -24,8 +24,8 @@ pub(crate) enum Sides {
 }
 
 impl Sides {
-    /// All, from the fewest.
-    pub(crate) const ALL: [Self; 3] = [Self::One, Self::Two, Self::Three];
+    /// All, in the order in which a picture comes to them.
+    pub(crate) const ALL: [Self; 3] = [Self::Three, Self::Two, Self::One];
 
     /// How many.
     pub(crate) fn count(self) -> usize {
@@ -71,9 +71,9 @@ mod tests {
 
     #[test]
     fn sides_follow_the_time() {
-        let at = |steering: Steering| [0.1, 0.5, 0.8].map(|t| steering.sides(t));
+        let at = |steering: Steering| [0.8, 0.5, 0.1].map(|t| steering.sides(t));
         assert_eq!(at(STEERING), Sides::ALL);
-        assert_eq!(at(Steering { skip: 0.0, ..STEERING }), [Sides::One, Sides::Two, Sides::Two]);
+        assert_eq!(at(Steering { skip: 0.0, ..STEERING }), [Sides::Two, Sides::Two, Sides::One]);
         let unguided = Guidance { scale: 1.0, ..STEERING.guidance };
         assert_eq!(at(Steering { guidance: unguided, ..STEERING }), [Sides::One; 3]);
     }

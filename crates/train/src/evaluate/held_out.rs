@@ -35,7 +35,8 @@ pub struct SplitLoss {
     pub shuffled_loss: f64,
 }
 
-/// The loss of the network of the model at `path`, without finisher or early expert, on every split of the data in `config`, over about `examples` examples each.
+/// The loss of the network of the model at `path`, without finisher or early expert, on every split of the data in `config`, over
+/// about `examples` examples each.
 /// `progress` hears the finished share in [0, 1].
 pub fn held_out(
     cpu: &Cpu,

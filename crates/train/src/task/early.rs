@@ -13,7 +13,7 @@ use kernels::Cpu;
 use models::jit::{self, early};
 
 use super::picture::{Drawing, load};
-use super::{Start, Task};
+use super::{Start, Task, check_resolution};
 use crate::{TrainConfig, TrainError};
 
 pub(super) struct Beginning {
@@ -31,6 +31,7 @@ impl Beginning {
         let path = config.init.as_deref().expect("checked with the configuration");
         let file = File::open(path)?;
         let info = ModelInfo::from_metadata(file.name(), file.metadata())?;
+        check_resolution(config, &info)?;
         let others = jit::Config { early: false, ..info.config.clone() };
         let whole = jit::Config { early: true, ..others.clone() };
         let network = early::config(&whole).expect("it has one");

@@ -16,7 +16,7 @@ use models::jit::finish::{self, Unfinished};
 
 use super::picture::load;
 use super::predictor::Predictor;
-use super::{Start, Task};
+use super::{Start, Task, check_resolution};
 use crate::captions::CaptionStates;
 use crate::config::FinisherConfig;
 use crate::examples::{Batch, Examples};
@@ -52,13 +52,7 @@ impl Finishing {
         let network = jit::Config { finish_width: 0, ..info.config.clone() };
         let wanted = jit::Config { finish_width: finisher.width, ..network.clone() };
         wanted.validate().map_err(jit::BuildError::from)?;
-        if !config.resolution.is_multiple_of(network.patch) {
-            return Err(TrainError::ConfigRange {
-                field: "resolution",
-                expected: format!("a multiple of {}, the patches of {}", network.patch, info.name),
-                found: config.resolution.to_string(),
-            });
-        }
+        check_resolution(config, &info)?;
         let trained = load(&file, &jit::parameters(&network))?;
         let finisher = if info.config == wanted { Some(load(&file, &finish::parameters(&wanted))?) } else { None };
 

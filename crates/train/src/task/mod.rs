@@ -67,6 +67,19 @@ pub(crate) fn open(cpu: &Cpu, config: &TrainConfig) -> Result<Box<dyn Task>, Tra
     })
 }
 
+/// Refuses pictures that are not whole patches of the model that something is added to.
+fn check_resolution(config: &TrainConfig, info: &engine::ModelInfo) -> Result<(), TrainError> {
+    let patch = info.config.patch;
+    if config.resolution.is_multiple_of(patch) {
+        return Ok(());
+    }
+    Err(TrainError::ConfigRange {
+        field: "resolution",
+        expected: format!("a multiple of {patch}, the patches of {}", info.name),
+        found: config.resolution.to_string(),
+    })
+}
+
 /// At how many places a model file says that the last prediction is made; 1 if it is not one that draws.
 fn shifts(file: &formats::safetensors::File) -> u32 {
     engine::ModelInfo::from_metadata(file.name(), file.metadata()).map_or(1, |info| info.shifts)
