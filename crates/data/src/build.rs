@@ -17,6 +17,7 @@ use crate::record::Record;
 use crate::shard::{self, INDEX, Index, Skipped};
 use crate::sources;
 use crate::split::{Split, hash};
+use crate::usual::Usual;
 use crate::weight;
 
 /// Pictures drawn between two reports of progress.
@@ -102,7 +103,9 @@ pub fn build(
         .num_threads(THREADS)
         .build()
         .map_err(|e| DataError::Picture(format!("no threads: {e}")))?;
-    let studio = Studio { bases: &bases, size: parsed.size, palette: Palette::default() };
+    let palette = Palette::default();
+    let usual = pool.install(|| Usual::measure(&bases, &parsed, &palette));
+    let studio = Studio { bases: &bases, size: parsed.size, palette, usual };
     let (mut items, mut dropped) = (Vec::with_capacity(jobs.len()), 0);
     for (number, batch) in jobs.chunks(BATCH).enumerate() {
         progress(BuildProgress { stage: "drawing", done: number * BATCH, total: jobs.len() });

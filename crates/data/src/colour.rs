@@ -195,15 +195,24 @@ impl Palette {
     }
 }
 
+/// The colour that a name is a shade of: "blue" of "dark blue".
+pub(crate) fn family(name: &str) -> &str {
+    match name {
+        "lavender" => "purple",
+        "beige" => "brown",
+        "turquoise" => "teal",
+        _ => name.trim_start_matches("light ").trim_start_matches("dark "),
+    }
+}
+
 /// Whether two names are shades that people would not tell apart in a caption ("blue", "dark blue").
 pub(crate) fn same_family(a: &str, b: &str) -> bool {
-    let family = |name: &str| match name {
-        "lavender" => "purple".to_owned(),
-        "beige" => "brown".to_owned(),
-        "turquoise" => "teal".to_owned(),
-        _ => name.trim_start_matches("light ").trim_start_matches("dark ").to_owned(),
-    };
     family(a) == family(b)
+}
+
+/// Whether a name is one of a colour without hue.
+pub(crate) fn is_neutral(name: &str) -> bool {
+    matches!(family(name), "white" | "gray" | "black")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::recolour;
 use crate::record::{Kind, Record};
 use crate::sources::Base;
 use crate::split::{Choices, hash};
+use crate::usual::Usual;
 use crate::words;
 
 /// A picture whose drawn part covers less than this is broken.
@@ -30,6 +31,8 @@ pub(crate) struct Studio<'a> {
     /// Side of the pictures in pixels.
     pub(crate) size: usize,
     pub(crate) palette: Palette,
+    /// What colours things usually have.
+    pub(crate) usual: Usual,
 }
 
 impl Studio<'_> {
@@ -80,17 +83,32 @@ impl Studio<'_> {
             return Ok(Some((record, picture)));
         }
         let shares = self.palette.measure(&picture);
-        let main = main_colour(&shares);
         record.object = words::with_article(&names.noun);
-        record.colour = main.map(|s| s.name.to_owned());
-        let colour = main.filter(|s| may_name(base, s.name)).map(|s| s.name);
-        let phrases = caption::single(names, &names.noun, colour, &base.style);
+        record.colour = main_colour(&shares).map(|s| s.name.to_owned());
+        let phrases = self.coloured(base, &names.noun, &shares);
         let mut extra = Vec::new();
-        if colour.is_none() && may_name(base, "") {
+        if main_colour(&shares).is_none() && !phrases.say_all && may_name(base, "") {
             extra.extend(two_colours(&shares).map(|(a, b)| format!("{} in {a} and {b}", phrases.plain)));
         }
         record.captions = caption::paraphrases(&phrases, &extra, &mut choices);
         Ok(Some((record, picture)))
+    }
+
+    /// Phrases for a picture as its author coloured it. A colour that such things do not usually have is always said.
+    fn coloured(&self, base: &Base, noun: &str, shares: &[Share]) -> Phrases {
+        let colour = main_colour(shares).filter(|s| may_name(base, s.name)).map(|s| s.name);
+        let mut phrases = caption::single(&base.names, noun, colour, &base.style);
+        let is_face = base.names.group == "faces";
+        if is_face || !may_name(base, "") || !self.usual.is_other(&base.names.concept, shares) {
+            return phrases;
+        }
+        let both = largest_two(shares).filter(|_| colour.is_none());
+        if let Some((a, b)) = both {
+            phrases.full.iter_mut().for_each(|phrase| *phrase = format!("{phrase} in {a} and {b}"));
+            phrases.label = format!("{a} and {b} {}", phrases.label);
+        }
+        phrases.say_all = colour.is_some() || both.is_some();
+        phrases
     }
 
     fn recoloured(&self, base: &Base, targets: &[&'static str], round: usize) -> Result<Drawn, DataError> {
@@ -131,7 +149,6 @@ impl Studio<'_> {
         record.kind = Kind::Recoloured;
         record.background = Some(background.to_owned());
         record.object = words::with_article(&noun);
-        let main = main_colour(&shares);
         let mut phrases = if base.mono {
             record.style = mono_style(base, &picture);
             record.colour = Some(paint.to_owned());
@@ -141,11 +158,12 @@ impl Studio<'_> {
             }
             phrases
         } else {
-            record.colour = main.map(|m| m.name.to_owned());
-            let colour = main.filter(|s| may_name(base, s.name)).map(|s| s.name);
-            caption::single(&base.names, &noun, colour, &base.style)
+            record.colour = main_colour(&shares).map(|m| m.name.to_owned());
+            self.coloured(base, &noun, &shares)
         };
-        phrases.full.push(phrases.plain.clone());
+        if !phrases.say_all || base.mono {
+            phrases.full.push(phrases.plain.clone());
+        }
         phrases.full.dedup();
         phrases.background = Some(format!("on {} {background} background", words::article(background)));
         phrases.say_all = true;
@@ -368,7 +386,7 @@ fn may_name(base: &Base, colour: &str) -> bool {
 }
 
 /// The main colour, if one clearly is.
-fn main_colour(shares: &[Share]) -> Option<&Share> {
+pub(crate) fn main_colour(shares: &[Share]) -> Option<&Share> {
     let first = shares.first()?;
     let alike = |s: &&Share| colour::same_family(s.name, first.name);
     let family: f32 = shares.iter().filter(alike).map(|s| s.share).sum();
@@ -380,6 +398,13 @@ fn main_colour(shares: &[Share]) -> Option<&Share> {
 fn two_colours(shares: &[Share]) -> Option<(&'static str, &'static str)> {
     let [a, b, ..] = shares else { return None };
     (b.share >= 0.2 && a.share + b.share >= 0.65 && !colour::same_family(a.name, b.name)).then_some((a.name, b.name))
+}
+
+/// The largest colour and the largest that is no shade of it.
+fn largest_two(shares: &[Share]) -> Option<(&'static str, &'static str)> {
+    let first = shares.first()?;
+    let second = shares.iter().find(|s| s.share >= 0.1 && !colour::same_family(s.name, first.name))?;
+    Some((first.name, second.name))
 }
 
 /// Phrases for a picture in one colour: the colour belongs to the drawing, not always to the thing.

@@ -25,6 +25,7 @@ mod sheet;
 mod sources;
 mod split;
 mod svg;
+mod usual;
 mod weight;
 mod words;
 

@@ -127,3 +127,39 @@ fn a_missing_source_is_named_with_its_package_and_the_script() {
     let text = error.to_string();
     assert!(text.contains("emoji (npm)") && text.contains("recipes/install-sources.sh"), "{text}");
 }
+
+#[test]
+fn a_colour_that_such_things_do_not_usually_have_is_always_said() {
+    let root = sources();
+    let path = recipe(root.path());
+    let start = fs::read_to_string(&path).expect("reads");
+    let mut text = start.split("[[source]]").next().expect("has settings").replace("= 2", "= 0").replace("= 1", "= 0");
+    for (author, colour) in [("one", "#151515"), ("two", "#44484e"), ("three", "#888888"), ("four", "#1e63d6")] {
+        let half =
+            format!(r#"<rect width="20" height="20" fill="white"/><rect width="10" height="20" fill="{colour}"/>"#);
+        let svg = format!(r#"<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20">{half}</svg>"#);
+        fs::create_dir_all(root.path().join(author)).expect("makes the folder");
+        fs::write(root.path().join(author).join("26bd.svg"), svg).expect("writes");
+        text += &format!(
+            "[[source]]\nname = '{author}'\nkind = 'emoji-files'\npackage = 'p'\npath = '{author}'\nstyle = 'clip art'\n\
+             licence = 'MIT'\nauthor = '{author}'\n"
+        );
+    }
+    fs::write(&path, text).expect("writes");
+    let options = BuildOptions { sources: Some(root.path().into()), ..BuildOptions::default() };
+    data::build(&path, &options, &root.path().join("out"), &mut |_| {}).expect("builds");
+    let dataset = Dataset::open(&root.path().join("out"), 16, Split::Train).expect("opens");
+    assert_eq!(dataset.len(), 4);
+    for record in (0..4).map(|i| dataset.record(i)) {
+        let says_all = record
+            .captions
+            .iter()
+            .all(|caption| caption.contains("blue and white") || caption.contains("white and blue"));
+        assert_eq!(says_all, record.source == "four", "{record:?}");
+        assert_eq!(
+            record.captions.iter().any(|caption| caption == "a soccer ball"),
+            record.source != "four",
+            "{record:?}"
+        );
+    }
+}
