@@ -195,6 +195,28 @@ impl Palette {
     }
 }
 
+/// The main colour, if one clearly is.
+pub(crate) fn main_colour(shares: &[Share]) -> Option<&Share> {
+    let first = shares.first()?;
+    let alike = |s: &&Share| same_family(s.name, first.name);
+    let family: f32 = shares.iter().filter(alike).map(|s| s.share).sum();
+    let next = shares.iter().filter(|s| !alike(s)).map(|s| s.share).fold(0.0, f32::max);
+    (first.share >= 0.3 && family >= 0.5 && family >= 2.0 * next).then_some(first)
+}
+
+/// The two colours that make up most of a picture.
+pub(crate) fn two_colours(shares: &[Share]) -> Option<(&'static str, &'static str)> {
+    let [a, b, ..] = shares else { return None };
+    (b.share >= 0.2 && a.share + b.share >= 0.65 && !same_family(a.name, b.name)).then_some((a.name, b.name))
+}
+
+/// The largest colour and the largest that is no shade of it.
+pub(crate) fn largest_two(shares: &[Share]) -> Option<(&'static str, &'static str)> {
+    let first = shares.first()?;
+    let second = shares.iter().find(|s| s.share >= 0.1 && !same_family(s.name, first.name))?;
+    Some((first.name, second.name))
+}
+
 /// The colour that a name is a shade of: "blue" of "dark blue".
 pub(crate) fn family(name: &str) -> &str {
     match name {

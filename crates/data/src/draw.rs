@@ -2,7 +2,7 @@
 //! colour does not dominate, the background hides the object) is not made.
 
 use crate::caption::{self, Phrases};
-use crate::colour::{self, Palette, Share};
+use crate::colour::{self, Palette, Share, largest_two, main_colour, two_colours};
 use crate::compose::{self, Relation};
 use crate::error::DataError;
 use crate::picture::Square;
@@ -87,7 +87,7 @@ impl Studio<'_> {
         record.colour = main_colour(&shares).map(|s| s.name.to_owned());
         let phrases = self.coloured(base, &names.noun, &shares);
         let mut extra = Vec::new();
-        if main_colour(&shares).is_none() && !phrases.say_all && may_name(base, "") {
+        if nameable(base, &shares).is_none() && !phrases.say_all && may_name(base, "") {
             extra.extend(two_colours(&shares).map(|(a, b)| format!("{} in {a} and {b}", phrases.plain)));
         }
         record.captions = caption::paraphrases(&phrases, &extra, &mut choices);
@@ -96,7 +96,7 @@ impl Studio<'_> {
 
     /// Phrases for a picture as its author coloured it. A colour that such things do not usually have is always said.
     fn coloured(&self, base: &Base, noun: &str, shares: &[Share]) -> Phrases {
-        let colour = main_colour(shares).filter(|s| may_name(base, s.name)).map(|s| s.name);
+        let colour = nameable(base, shares);
         let mut phrases = caption::single(&base.names, noun, colour, &base.style);
         let is_face = base.names.group == "faces";
         if is_face || !may_name(base, "") || !self.usual.is_other(&base.names.concept, shares) {
@@ -316,9 +316,8 @@ impl Studio<'_> {
         }
         record.style.clone_from(&base.style);
         let shares = self.palette.measure(picture);
-        let main = main_colour(&shares);
-        record.colour = main.map(|m| m.name.to_owned());
-        (base.names.noun.clone(), main.filter(|m| may_name(base, m.name)).map(|m| m.name))
+        record.colour = main_colour(&shares).map(|m| m.name.to_owned());
+        (base.names.noun.clone(), nameable(base, &shares))
     }
 
     fn many(&self, base: &Base, quantity: &str, noun: &str, colour: Option<&str>, style: &str) -> Phrases {
@@ -385,26 +384,9 @@ fn may_name(base: &Base, colour: &str) -> bool {
         && !words::names_colour(&names.noun)
 }
 
-/// The main colour, if one clearly is.
-pub(crate) fn main_colour(shares: &[Share]) -> Option<&Share> {
-    let first = shares.first()?;
-    let alike = |s: &&Share| colour::same_family(s.name, first.name);
-    let family: f32 = shares.iter().filter(alike).map(|s| s.share).sum();
-    let next = shares.iter().filter(|s| !alike(s)).map(|s| s.share).fold(0.0, f32::max);
-    (first.share >= 0.3 && family >= 0.5 && family >= 2.0 * next).then_some(first)
-}
-
-/// The two colours that make up most of a picture.
-fn two_colours(shares: &[Share]) -> Option<(&'static str, &'static str)> {
-    let [a, b, ..] = shares else { return None };
-    (b.share >= 0.2 && a.share + b.share >= 0.65 && !colour::same_family(a.name, b.name)).then_some((a.name, b.name))
-}
-
-/// The largest colour and the largest that is no shade of it.
-fn largest_two(shares: &[Share]) -> Option<(&'static str, &'static str)> {
-    let first = shares.first()?;
-    let second = shares.iter().find(|s| s.share >= 0.1 && !colour::same_family(s.name, first.name))?;
-    Some((first.name, second.name))
+/// The main colour, if a caption may say it.
+fn nameable(base: &Base, shares: &[Share]) -> Option<&'static str> {
+    main_colour(shares).filter(|s| may_name(base, s.name)).map(|s| s.name)
 }
 
 /// Phrases for a picture in one colour: the colour belongs to the drawing, not always to the thing.

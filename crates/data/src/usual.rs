@@ -1,12 +1,12 @@
 //! Which colour things usually have. A caption may leave out the usual colour, as people do, but not another: a model that learns
 //! "a soccer ball" from blue ones draws blue ones when asked for a soccer ball.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
 use crate::colour::{self, Palette, Share};
-use crate::draw;
 use crate::recipe::Recipe;
 use crate::sources::Base;
 use crate::split::Split;
@@ -20,7 +20,7 @@ const AUTHORS: usize = 3;
 /// The colour of what is white, gray and black.
 const NEUTRAL: &str = "neutral";
 
-/// The usual colour of each concept that has one: that of at least half of the authors who drew it.
+/// The usual colour of each concept that has one: that of at least half of the authors who drew it, and of more than any other.
 #[derive(Debug, Default)]
 pub(crate) struct Usual(BTreeMap<String, String>);
 
@@ -34,7 +34,7 @@ impl Usual {
                 // A picture that cannot be drawn is reported when it is to be drawn.
                 let shares = palette.measure(&base.render(SIDE, [0; 3]).ok()?);
                 let concept = base.names.concept.as_str();
-                let colour = draw::main_colour(&shares).map(|share| share.name);
+                let colour = colour::main_colour(&shares).map(|share| share.name);
                 let is_trained = recipe.splits.split(&[concept], &base.style, colour) == Split::Train;
                 is_trained.then(|| (concept, base.author.as_str(), deciding(&shares)))
             })
@@ -50,17 +50,19 @@ impl Usual {
             authors.entry(concept).or_default().insert(author);
             voices.entry((concept, colour)).or_default().insert(author);
         }
-        let mut usual: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        let mut usual: BTreeMap<&str, (usize, Option<String>)> = BTreeMap::new();
         for ((concept, colour), voices) in voices {
             let all = authors[concept].len();
             if all >= AUTHORS && 2 * voices.len() >= all {
-                let best = usual.entry(concept.to_owned()).or_default();
-                if voices.len() > best.0 {
-                    *best = (voices.len(), colour);
+                let best = usual.entry(concept).or_default();
+                match voices.len().cmp(&best.0) {
+                    Ordering::Greater => *best = (voices.len(), Some(colour)),
+                    Ordering::Equal => best.1 = None,
+                    Ordering::Less => {}
                 }
             }
         }
-        Usual(usual.into_iter().map(|(concept, (_, colour))| (concept, colour)).collect())
+        Usual(usual.into_iter().filter_map(|(concept, (_, colour))| Some((concept.to_owned(), colour?))).collect())
     }
 
     /// Whether a picture of `concept` with these colours has another colour than such things usually have.
@@ -103,6 +105,11 @@ mod tests {
             ("book", "a", "red".into()),
             ("book", "b", "blue".into()),
             ("book", "c", "green".into()),
+            // Two and two.
+            ("sock", "a", "red".into()),
+            ("sock", "b", "red".into()),
+            ("sock", "c", "blue".into()),
+            ("sock", "d", "blue".into()),
             // Too few to tell.
             ("kite", "a", "red".into()),
             ("kite", "b", "red".into()),
@@ -110,6 +117,6 @@ mod tests {
         let blue = shares(&[("white", 0.5), ("blue", 0.2), ("light blue", 0.2)]);
         let gray = shares(&[("white", 0.6), ("black", 0.3), ("blue", 0.1)]);
         assert!(usual.is_other("ball", &blue) && !usual.is_other("ball", &gray));
-        assert!(!usual.is_other("book", &blue) && !usual.is_other("kite", &blue));
+        assert!(["book", "sock", "kite"].iter().all(|concept| !usual.is_other(concept, &gray)));
     }
 }
