@@ -45,6 +45,7 @@ pub fn configuration(network: jit::Config, resolution: usize, batch: usize) -> T
         enlarger: None,
         finisher: None,
         early: false,
+        late: false,
         turbo: None,
         optimiser: Default::default(),
         flow: Default::default(),

@@ -49,8 +49,8 @@ pub struct TrainConfig {
     /// detail network that these have not: the network grows (`jit::grow`), and draws as before until it has learned more.
     #[serde(default)]
     pub init: Option<PathBuf>,
-    /// Start from the newest checkpoint of this other run: weights, averages, optimiser and counters. A finisher's and an early
-    /// expert's run also names the model that it is for, as `init`.
+    /// Start from the newest checkpoint of this other run: weights, averages, optimiser and counters. A run of a part of a
+    /// model (finisher, early or late times) also names the model that it is for, as `init`.
     #[serde(default)]
     pub branch_from: Option<PathBuf>,
     /// `bf16`, `f32` or `auto` (bf16 where the processor multiplies it).
@@ -69,6 +69,11 @@ pub struct TrainConfig {
     /// used. It begins as the model's network, or goes on from the expert that it has.
     #[serde(default)]
     pub early: bool,
+    /// Train the network of a model with an early expert, which is `init`, on the flow times that the expert leaves to it instead;
+    /// `[model]` is then not used, expert and finisher stay as they are. A finisher is then trained after it, since it corrects
+    /// what this network gives.
+    #[serde(default)]
+    pub late: bool,
     /// Teach a trained model to draw in four, two and one steps instead; `model.step_length` must be true.
     #[serde(default)]
     pub turbo: Option<TurboConfig>,
@@ -321,13 +326,14 @@ impl TrainConfig {
             ("enlarger", self.enlarger.is_some()),
             ("finisher", self.finisher.is_some()),
             ("early", self.early),
+            ("late", self.late),
             ("turbo", self.turbo.is_some()),
         ];
         let mut kinds = kinds.into_iter().filter(|(_, is_wanted)| *is_wanted);
         if let (Some((one, _)), Some((other, _))) = (kinds.next(), kinds.next()) {
             return bad(other, &format!("nothing beside [{one}]"), "both".into());
         }
-        if self.init.is_none() && (self.finisher.is_some() || self.early) {
+        if self.init.is_none() && self.is_part() {
             return bad("init", "the model that it is for", "none".into());
         }
         if let Some(finisher) = &self.finisher
@@ -374,9 +380,8 @@ impl TrainConfig {
         if self.pictures == 0 {
             return bad("pictures", "at least 1", "0".into());
         }
-        // A finisher and an early expert are for the model `init`, wherever they begin.
-        let is_addition = self.finisher.is_some() || self.early;
-        if self.init.is_some() && self.branch_from.is_some() && !is_addition {
+        // A part of a model is for the model `init`, wherever it begins.
+        if self.init.is_some() && self.branch_from.is_some() && !self.is_part() {
             return bad("init", "only one of init and branch_from", "both".into());
         }
         let o = &self.optimiser;
@@ -424,6 +429,11 @@ impl TrainConfig {
             );
         }
         Ok(())
+    }
+
+    /// Whether the run trains a part of the model `init`, whose other parts stay.
+    fn is_part(&self) -> bool {
+        self.finisher.is_some() || self.early || self.late
     }
 
     fn check_enlarger(&self, enlarger: &EnlargerConfig) -> Result<(), TrainError> {
@@ -536,6 +546,8 @@ mod tests {
             ("[model]\nearly = true", "model.early"),
             ("[finisher]", "init"),
             ("early = true", "init"),
+            ("late = true", "init"),
+            ("init = 'm'\nearly = true\nlate = true", "late"),
             ("init = 'm'\nearly = true\n[finisher]", "early"),
             ("init = 'm'\n[finisher]\nwidth = 7", "finisher.width"),
             ("init = 'm'\n[finisher]\n[enlarger]", "finisher"),

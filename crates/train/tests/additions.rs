@@ -1,10 +1,11 @@
-//! A trained model gets a finisher or an early expert: its own weights stay as they are, predictions come nearer to the pictures where
-//! the addition acts, and the bits do not depend on threads or on being stopped.
+//! A trained model gets a finisher or an early expert, or goes on below its expert: other weights stay as they are, predictions come
+//! nearer to the pictures where the part acts, and the bits do not depend on threads or on being stopped.
 
 mod common;
 #[path = "common/trained.rs"]
 mod trained;
 
+use formats::safetensors::File;
 use kernels::Cpu;
 use models::jit::Config;
 use simd::Isa;
@@ -63,6 +64,41 @@ fn a_finisher_comes_nearer_and_the_network_stays() {
 #[test]
 fn an_early_expert_comes_nearer_and_the_network_stays() {
     predictions_come_nearer_and_the_network_stays(EARLY);
+}
+
+#[test]
+fn the_network_goes_on_below_its_expert_which_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let cpu = Cpu::new(Isa::detected(), 2);
+    // A model without an expert would forget the times that are left out.
+    let alone = Trainer::new(&cpu, &going_on(dir.path(), "alone", "late = true"));
+    let message = alone.err().unwrap().to_string();
+    assert!(message.contains("init") && message.contains("early expert"), "{message}");
+
+    let mut model = dir.path().join("network.safetensors");
+    for addition in ["early = true", "[finisher]\nwidth = 8"] {
+        let short = TrainConfig { init: Some(model), pictures: 24, ..going_on(dir.path(), "whole", addition) };
+        run(&cpu, &short, false, &|| false, &mut |_| {}).unwrap();
+        model = dir.path().join("whole.safetensors");
+        std::fs::rename(short.output.join("model.safetensors"), &model).unwrap();
+        std::fs::remove_dir_all(&short.output).unwrap();
+    }
+    let late = TrainConfig { init: Some(model.clone()), ..going_on(dir.path(), "late", "late = true") };
+    run(&cpu, &late, false, &|| false, &mut |_| {}).unwrap();
+    let (first, last) = losses(&late.output);
+    assert!(last < 0.9 * first, "{first} -> {last}");
+
+    let written = late.output.join("model.safetensors");
+    let (before, after) = (File::open(&model).unwrap(), File::open(&written).unwrap());
+    assert_eq!(before.value_names().count(), after.value_names().count());
+    for name in before.value_names() {
+        let is_same = before.to_f32(name).unwrap() == after.to_f32(name).unwrap();
+        assert_eq!(is_same, name.starts_with("early.") || name.starts_with("finish."), "{name}");
+    }
+    let (info, report) = engine::store::inspect(written.to_str().unwrap()).unwrap();
+    assert!(report.is_complete() && info.config.early && info.config.finish_width == 8);
+    // The network's 240, the expert's 24, and the 240 of these times.
+    assert_eq!(info.pictures_seen, 504);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What a run learns: the network, its examples, its loss, its model file and its sheet. Everything else of a run (gradients,
 //! optimiser, averages, checkpoints, events) is the same for all.
 
-mod early;
 mod enlarge;
 mod finish;
+mod half;
 mod picture;
 mod predictor;
 mod seams;
@@ -59,7 +59,9 @@ pub(crate) fn open(cpu: &Cpu, config: &TrainConfig) -> Result<Box<dyn Task>, Tra
     } else if let Some(finisher) = &config.finisher {
         Box::new(finish::Finishing::open(cpu, config, finisher)?)
     } else if config.early {
-        Box::new(early::Beginning::open(cpu, config)?)
+        Box::new(half::Half::early(cpu, config)?)
+    } else if config.late {
+        Box::new(half::Half::late(cpu, config)?)
     } else if let Some(turbo) = &config.turbo {
         Box::new(turbo::FewSteps::open(cpu, config, turbo)?)
     } else {
