@@ -50,7 +50,7 @@ pub(crate) struct Block {
     pub(crate) a: *const u32,
     /// Words from one row to the next, or, where they are turned, from one step to the next.
     pub(crate) a_stride: usize,
-    /// Whether the words of a step are beside each other, not those of a row; only words of f32 may be.
+    /// Whether the words of a step are beside each other, not those of a row; AMX wants rows.
     pub(crate) is_turned: bool,
     /// The first line of the first panel.
     pub(crate) b: *const Line,
@@ -156,10 +156,20 @@ impl Micro {
 
     /// Whether sums may go to the output itself, with something added.
     pub(crate) fn writes_output(self) -> bool {
+        !self.has_tiles()
+    }
+
+    /// Whether the words of a step may be beside each other.
+    pub(crate) fn reads_turned(self) -> bool {
+        !self.has_tiles()
+    }
+
+    /// Whether it multiplies whole tiles.
+    fn has_tiles(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Amx => false,
-            _ => true,
+            Self::Amx => true,
+            _ => false,
         }
     }
 
@@ -176,7 +186,7 @@ impl Micro {
     ///
     /// # Safety
     /// `block` must be readable for `steps` words of `rows` rows (AMX: rounded up to 16) and `steps` lines of each panel, and be
-    /// turned only if the words are f32; the columns of the panels in as many rows of `out` must be writable, those that it adds be
+    /// turned only where [`reads_turned`](Self::reads_turned); the columns of the panels in as many rows of `out` must be writable, those that it adds be
     /// readable, the machine have the instructions, and for AMX the thread hold a `TileConfiguration`, `steps` be a multiple of 16
     /// and `out` be a tile.
     pub(crate) unsafe fn run(self, rows: usize, panels: usize, block: &Block, out: Sums) {
@@ -194,10 +204,9 @@ impl Micro {
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx512 => x86::avx512::<false>(rows, panels, block, out),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512Bf16 => {
-                    debug_assert!(!block.is_turned);
-                    x86::avx512_bf16(rows, panels, block, out);
-                }
+                Self::Avx512Bf16 if block.is_turned => x86::avx512_bf16::<true>(rows, panels, block, out),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512Bf16 => x86::avx512_bf16::<false>(rows, panels, block, out),
                 #[cfg(target_arch = "x86_64")]
                 Self::Amx => {
                     debug_assert!(!block.is_turned && out.stride == TILE_COLUMNS && out.add.is_null());
@@ -404,13 +413,13 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-    pub(super) unsafe fn avx512_bf16(rows: usize, panels: usize, block: &Block, out: Sums) {
+    pub(super) unsafe fn avx512_bf16<const TURNED: bool>(rows: usize, panels: usize, block: &Block, out: Sums) {
         // SAFETY: the caller's.
         unsafe {
             match panels {
-                1 => bf16_rows::<1, false>(rows, block, out),
-                2 => bf16_rows::<2, false>(rows, block, out),
-                _ => bf16_rows::<3, false>(rows, block, out),
+                1 => bf16_rows::<1, TURNED>(rows, block, out),
+                2 => bf16_rows::<2, TURNED>(rows, block, out),
+                _ => bf16_rows::<3, TURNED>(rows, block, out),
             }
         }
     }

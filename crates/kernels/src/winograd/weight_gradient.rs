@@ -1,6 +1,6 @@
 //! The kernel's gradient. For each position it is a product of transformed outputs and transformed patches, summed over all squares,
-//! 32 of them at a time: they and the sums of a block of channels stay in L2. In f32 micro-kernels read transformed values where
-//! they are; otherwise they are packed.
+//! 32 or 64 of them at a time: they and the sums of a block of channels stay in L2. Micro-kernels read transformed values where
+//! they are, in f32 or as pairs of bf16; what AMX multiplies, and f32 that must be rounded, is packed.
 //!
 //! Tasks are blocks of channels and slices of the squares, as many as the shape says; the sums of the slices are added in order.
 
@@ -21,7 +21,7 @@ use crate::winograd::{Squares, fits, pixels};
 
 /// Output channels of a block.
 const BLOCK: usize = 64;
-/// Squares that are multiplied together: as many as AMX wants steps, in pairs.
+/// Steps that are multiplied together. In f32 a step is a square; in pairs it is two, and as many as AMX wants steps.
 const CHUNK: usize = 32;
 /// Wanted tasks: enough to balance a few threads, few enough to keep adding their sums cheap.
 const TASKS: usize = 8;
@@ -97,9 +97,31 @@ fn gradient_of<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize>(
     });
 }
 
+/// How the transformed values of squares stand in memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    /// As words that micro-kernels read where they are: f32.
+    Plain,
+    /// Likewise: two squares as pairs of bf16.
+    Pairs,
+    /// As f32 that is packed before it is multiplied.
+    Unpacked,
+}
+
+impl Stored {
+    fn new(variant: Variant) -> Self {
+        match variant.micro.reads_turned() {
+            true if variant.plain() => Self::Plain,
+            true if variant.pairs() => Self::Pairs,
+            _ => Self::Unpacked,
+        }
+    }
+}
+
 /// What the tasks of one gradient share.
 struct Work<'a> {
     variant: Variant,
+    stored: Stored,
     patches: &'a Patches<'a>,
     dy: &'a [f32],
     output: (usize, usize),
@@ -116,7 +138,8 @@ impl<'a> Work<'a> {
         let (squares, channels) = (Squares::new(shape, side - 2), (shape.channels_out, shape.channels_in));
         let blocks = (channels.0.div_ceil(BLOCK), channels.1.div_ceil(block_in(side)));
         let slices = TASKS.div_ceil(blocks.0 * blocks.1).min(squares.count().div_ceil(MIN_SLICE)).max(1);
-        Self { variant, patches, dy, output: shape.output(), squares, channels, blocks, slices }
+        let stored = Stored::new(variant);
+        Self { variant, stored, patches, dy, output: shape.output(), squares, channels, blocks, slices }
     }
 
     fn tasks(&self) -> usize {
@@ -138,9 +161,9 @@ impl<'a> Work<'a> {
 
 /// What a task works in.
 struct Memory<'a, const SIDE: usize> {
-    /// Transformed outputs, `[positions][32 squares][channels]`.
+    /// Transformed outputs, `[positions][32 steps][channels]`.
     outputs: &'a mut [f32],
-    /// Transformed patches: the same, or panels `[positions][panels][32 squares][16 channels]`.
+    /// Transformed patches: the same, or, if micro-kernels read them where they are, panels `[positions][panels][32 steps][16 channels]`.
     patches: &'a mut [f32],
     /// Packed rows of one position.
     left: &'a mut [f32],
@@ -167,6 +190,23 @@ impl<'a, const SIDE: usize> Memory<'a, SIDE> {
     }
 }
 
+/// Transforms squares both ways, alone or a pair of them, and stores the words of their positions.
+macro_rules! transform {
+    ($s:ident, $PAIRS:ident, $form:path, $columns:ident, $pair:ident, [$first:ident, $second:ident], $c:ident, |$row:ident, $column:ident, $value:ident| $store:expr) => {
+        if $PAIRS {
+            both_ways!($s, $form, $columns, |i, j| $s.load_ptr($second[i][j].add($c)), |i, j, value| {
+                $pair[i][j] = value;
+            });
+            both_ways!($s, $form, $columns, |i, j| $s.load_ptr($first[i][j].add($c)), |$row, $column, value| {
+                let $value = $s.bf16_pairs(value, $pair[$row][$column]);
+                $store
+            });
+        } else {
+            both_ways!($s, $form, $columns, |i, j| $s.load_ptr($first[i][j].add($c)), |$row, $column, $value| $store);
+        }
+    };
+}
+
 /// The sums of a block over a slice.
 struct Task<'a, F, const SIDE: usize, const OUT: usize> {
     work: &'a Work<'a>,
@@ -181,7 +221,18 @@ impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Kernel for Task<'_
     type Out = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: Simd>(self, s: S) {
+        match self.work.stored {
+            Stored::Pairs => self.add_up::<S, true>(s),
+            Stored::Plain | Stored::Unpacked => self.add_up::<S, false>(s),
+        }
+    }
+}
+
+impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Task<'_, F, SIDE, OUT> {
+    /// The sums over the slice; `PAIRS` says whether two squares are stored together.
+    #[inline(always)]
+    fn add_up<S: Simd, const PAIRS: bool>(mut self, s: S) {
         let work = self.work;
         let (place, input) = (self.task / work.blocks.1, self.task % work.blocks.1);
         let (slice, out) = (place / work.blocks.0, place % work.blocks.0);
@@ -191,26 +242,27 @@ impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Kernel for Task<'_
         if start == end {
             self.sums.fill(0.0);
         }
-        for first in (start..end).step_by(CHUNK) {
-            let count = CHUNK.min(end - first);
-            for i in 0..count {
-                self.transform_outputs(s, first + i, i, rows);
-                self.transform_patch(s, first + i, i, columns);
+        let together = if PAIRS { 2 } else { 1 };
+        for first in (start..end).step_by(CHUNK * together) {
+            let count = (CHUNK * together).min(end - first);
+            for (step, square) in (first..first + count).step_by(together).enumerate() {
+                let squares = [Some(square), (square + 1 < end).then_some(square + 1)];
+                self.transform_outputs::<S, PAIRS>(s, squares, step, rows);
+                self.transform_patches::<S, PAIRS>(s, squares, step, columns);
             }
             for position in 0..SIDE * SIDE {
                 self.multiply(position, count, (rows.1, columns.1), first > start);
             }
         }
     }
-}
 
-impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Task<'_, F, SIDE, OUT> {
-    /// `A dy Aᵀ` of a square for some output channels.
+    /// Where some output channels of a square's outputs are; zeros stand for those outside the picture.
     #[inline(always)]
-    fn transform_outputs<S: Simd>(&mut self, s: S, square: usize, i: usize, (channel, channels): (usize, usize)) {
+    fn outputs(&self, square: Option<usize>, (channel, channels): (usize, usize)) -> [[*const f32; OUT]; OUT] {
         let work = self.work;
-        let (item, y, x) = work.squares.get(square);
         let mut outputs = [[self.memory.zeros[..channels].as_ptr(); OUT]; OUT];
+        let Some(square) = square else { return outputs };
+        let (item, y, x) = work.squares.get(square);
         for (row, outputs) in outputs.iter_mut().enumerate().take(work.output.0 - y) {
             for (column, output) in outputs.iter_mut().enumerate().take(work.output.1 - x) {
                 let pixel = (item * work.output.0 + y + row) * work.output.1 + x + column;
@@ -218,41 +270,73 @@ impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Task<'_, F, SIDE, 
                 *output = work.dy[at..at + channels].as_ptr();
             }
         }
-        let values = chunk_values(BLOCK);
-        assert!(i < CHUNK && channels <= BLOCK && channels.is_multiple_of(WIDTH));
+        outputs
+    }
+
+    /// Where some input channels of a square's patch are.
+    #[inline(always)]
+    fn patch(&self, square: Option<usize>, (channel, channels): (usize, usize)) -> [[*const f32; SIDE]; SIDE] {
+        let work = self.work;
+        match square {
+            Some(square) => {
+                pixels::<SIDE>(work.patches, work.squares.get(square), (channel, channels), self.memory.zeros)
+            }
+            None => [[self.memory.zeros[..channels].as_ptr(); SIDE]; SIDE],
+        }
+    }
+
+    /// `A dy Aᵀ` of a step's squares, one or a pair that may lack its second, for some output channels.
+    #[inline(always)]
+    fn transform_outputs<S: Simd, const PAIRS: bool>(
+        &mut self,
+        s: S,
+        [first, second]: [Option<usize>; 2],
+        step: usize,
+        part: (usize, usize),
+    ) {
+        let first = self.outputs(first, part);
+        let second = if PAIRS { self.outputs(second, part) } else { first };
+        let (values, channels) = (chunk_values(BLOCK), part.1);
+        assert!(step < CHUNK && channels <= BLOCK && channels.is_multiple_of(WIDTH));
         assert!(self.memory.outputs.len() == SIDE * SIDE * values);
         let to = self.memory.outputs.as_mut_ptr();
-        let mut columns = [[s.zero(); OUT]; SIDE];
+        let (mut columns, mut pair) = ([[s.zero(); OUT]; SIDE], [[s.zero(); SIDE]; SIDE]);
         for c in (0..channels).step_by(S::LANES) {
             // SAFETY: the assertions: every output has `channels` values, a multiple of a vector's, and every position room for 32
-            // squares of 64 channels.
+            // steps of 64 channels.
             unsafe {
-                both_ways!(s, F::spread, columns, |i, j| s.load_ptr(outputs[i][j].add(c)), |row, column, value| {
-                    s.store_ptr(value, to.add((row * SIDE + column) * values + i * BLOCK + c));
+                transform!(s, PAIRS, F::spread, columns, pair, [first, second], c, |row, column, value| {
+                    s.store_ptr(value, to.add((row * SIDE + column) * values + step * BLOCK + c));
                 });
             }
         }
     }
 
-    /// `Bᵀ d B` of a square's patch for some input channels.
+    /// `Bᵀ d B` of the patches of a step's squares for some input channels.
     #[inline(always)]
-    fn transform_patch<S: Simd>(&mut self, s: S, square: usize, i: usize, (channel, channels): (usize, usize)) {
-        let work = self.work;
-        let patch = pixels::<SIDE>(work.patches, work.squares.get(square), (channel, channels), self.memory.zeros);
-        let values = chunk_values(block_in(SIDE));
-        assert!(i < CHUNK && channels <= block_in(SIDE) && channels.is_multiple_of(WIDTH));
+    fn transform_patches<S: Simd, const PAIRS: bool>(
+        &mut self,
+        s: S,
+        [first, second]: [Option<usize>; 2],
+        step: usize,
+        part: (usize, usize),
+    ) {
+        let first = self.patch(first, part);
+        let second = if PAIRS { self.patch(second, part) } else { first };
+        let (stored, values, channels) = (self.work.stored, chunk_values(block_in(SIDE)), part.1);
+        assert!(step < CHUNK && channels <= block_in(SIDE) && channels.is_multiple_of(WIDTH));
         assert!(self.memory.patches.len() == SIDE * SIDE * values);
         let to = self.memory.patches.as_mut_ptr();
-        let mut columns = [[s.zero(); SIDE]; SIDE];
+        let (mut columns, mut pair) = ([[s.zero(); SIDE]; SIDE], [[s.zero(); SIDE]; SIDE]);
         for c in (0..channels).step_by(S::LANES) {
-            let place = match work.variant.plain() {
-                true => (c / WIDTH * CHUNK + i) * WIDTH + c % WIDTH,
-                false => i * block_in(SIDE) + c,
+            let place = match stored {
+                Stored::Unpacked => step * block_in(SIDE) + c,
+                Stored::Plain | Stored::Pairs => (c / WIDTH * CHUNK + step) * WIDTH + c % WIDTH,
             };
             // SAFETY: the assertions: every pixel has `channels` values, a multiple of a vector's, and every position room for 32
-            // squares of a block's channels.
+            // steps of a block's channels.
             unsafe {
-                both_ways!(s, F::patch, columns, |i, j| s.load_ptr(patch[i][j].add(c)), |row, column, value| {
+                transform!(s, PAIRS, F::patch, columns, pair, [first, second], c, |row, column, value| {
                     s.store_ptr(value, to.add((row * SIDE + column) * values + place));
                 });
             }
@@ -271,7 +355,7 @@ impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Task<'_, F, SIDE, 
         let sums = &mut self.sums[position * size..(position + 1) * size];
         assert!(steps <= CHUNK && rows <= BLOCK && columns <= block_in(SIDE) && columns.is_multiple_of(WIDTH));
         assert!(left.len() == Memory::<SIDE>::LEFT && right.len() == Memory::<SIDE>::RIGHT);
-        let is_turned = variant.plain();
+        let is_turned = self.work.stored != Stored::Unpacked;
         let (a, a_stride, b) = if is_turned {
             (outputs.as_ptr(), BLOCK, patches.as_ptr())
         } else {
@@ -300,7 +384,7 @@ impl<F: Form<SIDE, OUT>, const SIDE: usize, const OUT: usize> Task<'_, F, SIDE, 
             for row in (0..rows).step_by(tile_rows) {
                 let high = tile_rows.min(rows - row);
                 let at = row * block_in(SIDE) + panel * WIDTH;
-                // SAFETY: both operands have their steps: packed ones by the assertions, f32 as it is for 32 squares of a block's channels;
+                // SAFETY: both operands have their steps: packed ones by the assertions, others as they are for 32 steps of a block's channels;
                 // the memory begins at a cache line, and its parts are multiples of one. AMX reads whole tiles of 32 rows, of
                 // which there are two, is configured, and has a multiple of 16 steps. The sums are 64 rows of a block.
                 unsafe {
