@@ -10,7 +10,7 @@ use graph::Precision;
 use kernels::Cpu;
 use models::jit::{self, Geometry};
 use sampling::noise::{NoiseAddress, Purpose, fill_normal};
-use sampling::{Sampler, sample, slerp};
+use sampling::{NewNoise, Sampler, sample, slerp};
 use text::TextEncoder;
 
 use crate::event::{CancelToken, Event, Preview};
@@ -19,7 +19,7 @@ use crate::model::{Model, ModelInfo};
 use crate::network::{self, Network};
 use crate::options::{Options, PrecisionChoice};
 use crate::recipe::{PictureRecipe, RECIPE_VERSION, Recipe};
-use crate::request::Frame;
+use crate::request::{Frame, NEW_NOISE_ABOVE};
 use crate::shifts::{self, Canvas};
 use crate::start::Fitted;
 use crate::steering::Steering;
@@ -267,21 +267,25 @@ impl Engine {
         let Job { request, frame, conditions, times, turbo, start } = job;
         let size = frame.drawn;
         let values = (size.width * size.height) as usize * self.info.config.channels;
+        let scale = self.info.config.noise_scale;
+        // Noise of every picture, which is its own wherever it stands.
+        let draw = |purpose: Purpose, step: usize, noise: &mut [f32]| {
+            for (i, noise) in noise.chunks_exact_mut(values).enumerate() {
+                let (seed, variation) = request.seeds((first + i) as u32);
+                let address = NoiseAddress { seed, image: 0, step: step as u32, purpose };
+                fill_normal(address, noise);
+                if let Some(Variation { seed, strength }) = variation {
+                    let mut other = vec![0.0; values];
+                    fill_normal(NoiseAddress { seed, ..address }, &mut other);
+                    slerp(strength, noise, &other, [1, values, 1]);
+                }
+                noise.iter_mut().for_each(|noise| *noise *= scale);
+            }
+        };
         let mut noise = vec![0.0; group * values];
-        for (i, noise) in noise.chunks_exact_mut(values).enumerate() {
-            let (seed, variation) = request.seeds((first + i) as u32);
-            let address = NoiseAddress { seed, image: 0, step: 0, purpose: Purpose::Initial };
-            fill_normal(address, noise);
-            if let Some(Variation { seed, strength }) = variation {
-                let mut other = vec![0.0; values];
-                fill_normal(NoiseAddress { seed, ..address }, &mut other);
-                slerp(strength, noise, &other, [1, values, 1]);
-            }
-            let scale = self.info.config.noise_scale;
-            noise.iter_mut().for_each(|noise| *noise *= scale);
-            if let Some(start) = start {
-                start.mix(noise);
-            }
+        draw(Purpose::Initial, 0, &mut noise);
+        if let Some(start) = start {
+            noise.chunks_exact_mut(values).for_each(|noise| start.mix(noise));
         }
         let seeds: Vec<u64> = (0..group).map(|i| request.seeds((first + i) as u32).0).collect();
         let shifts = request.shifts_of(&self.info);
@@ -293,6 +297,7 @@ impl Engine {
         };
         sample(
             if *turbo { Sampler::Euler } else { request.sampler },
+            NewNoise { eta: request.eta(), above: NEW_NOISE_ABOVE },
             times,
             noise,
             &mut |z, t| {
@@ -315,6 +320,7 @@ impl Engine {
                 }
                 Ok(prediction)
             },
+            &mut |step, noise| draw(Purpose::Step, step, noise),
             &mut |step| {
                 for (i, values) in step.x_hat.chunks_exact(values).enumerate() {
                     on_event(Event::Progress {
@@ -411,6 +417,7 @@ impl Engine {
             guidance_interval: request.guidance_interval,
             skip_guidance: request.steering(job.turbo).skip,
             sampler: request.sampler,
+            eta: if job.turbo { 0.0 } else { request.eta() },
             schedule: request.schedule,
             size: job.frame.size,
             enlarge: job.frame.enlarge,

@@ -78,6 +78,9 @@ pub struct Order {
     /// How far to go from the picture to start from, 0.01..=1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strength: Option<f32>,
+    /// How much of a step's noise is drawn anew, 0..=2, by samplers that do so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta: Option<f32>,
     /// Whose noise a seed stands for: `cpu` or `nv`; Stable Diffusion only, as are all that follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rng: Option<String>,
@@ -90,9 +93,6 @@ pub struct Order {
     /// How much contrast that guidance added is taken back, 0..=1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guidance_rescale: Option<f32>,
-    /// How much of a step's noise is drawn anew, 0..=2.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub eta: Option<f32>,
     /// Tiles of the autoencoder: `auto`, `off`, or their side in pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tile: Option<Tile>,
@@ -152,6 +152,7 @@ impl Order {
             guidance_interval: self.guidance_interval.unwrap_or(usual.guidance_interval),
             skip_guidance: self.skip_guidance.unwrap_or(usual.skip_guidance),
             sampler: named("sampler", self.sampler.as_deref())?.unwrap_or(usual.sampler),
+            eta: self.eta,
             schedule: named("schedule", self.schedule.as_deref())?.unwrap_or(usual.schedule),
             size: self.size,
             enlarge: self.enlarge,
@@ -226,7 +227,6 @@ impl Order {
             ("clip_skip", self.clip_skip.is_some()),
             ("prediction", self.prediction.is_some()),
             ("guidance_rescale", self.guidance_rescale.is_some()),
-            ("eta", self.eta.is_some()),
             ("tile", self.tile.is_some()),
         ];
         fields.into_iter().find(|(_, given)| *given).map(|(name, _)| name)

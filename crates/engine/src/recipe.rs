@@ -38,6 +38,9 @@ pub struct Recipe {
     pub skip_guidance: f32,
     /// Sampler.
     pub sampler: Sampler,
+    /// How much of a step's noise was drawn anew.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub eta: f32,
     /// Schedule.
     pub schedule: Schedule,
     /// Picture size.
@@ -96,6 +99,12 @@ pub trait PictureRecipe {
 impl Recipe {
     /// The request for this one picture, but for the picture it may have started from.
     pub fn request(&self) -> Request {
+        let usual = Request::default();
+        // Learned steps leave no room for these: a request says so by leaving them as they are.
+        let (skip_guidance, sampler, eta) = match self.turbo {
+            true => (usual.skip_guidance, usual.sampler, None),
+            false => (self.skip_guidance, self.sampler, Some(self.eta)),
+        };
         Request {
             prompt: self.prompt.clone(),
             negative: self.negative.clone(),
@@ -104,9 +113,9 @@ impl Recipe {
             steps: self.steps,
             guidance: self.guidance,
             guidance_interval: self.guidance_interval,
-            // Learned steps leave no room for it: a request says so by leaving it as it is.
-            skip_guidance: if self.turbo { Request::default().skip_guidance } else { self.skip_guidance },
-            sampler: self.sampler,
+            skip_guidance,
+            sampler,
+            eta,
             schedule: self.schedule,
             size: Some(self.size),
             enlarge: (!self.contained).then_some(self.enlarge),
@@ -178,7 +187,8 @@ mod tests {
             guidance: 3.1,
             guidance_interval: (0.1, 0.9),
             skip_guidance: 0.7,
-            sampler: Sampler::Heun,
+            sampler: Sampler::DpmPp2MSde,
+            eta: 0.7,
             schedule: Schedule::Shifted(1.7),
             size: Size { width: 128, height: 64 },
             enlarge: 1,

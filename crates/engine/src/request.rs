@@ -18,6 +18,10 @@ pub const MAX_STEPS: u32 = 200;
 pub const MAX_GUIDANCE: f32 = 30.0;
 /// Largest scale of the guidance away from the weakened network.
 pub const MAX_SKIP_GUIDANCE: f32 = 10.0;
+/// Largest share of a step's noise that is drawn anew; samplers have no more.
+pub const MAX_ETA: f32 = 2.0;
+/// Only steps that begin above this flow time draw noise anew, while the picture is laid out: what is drawn later leaves marks.
+pub(crate) const NEW_NOISE_ABOVE: f32 = 0.65;
 /// Most pictures of one request.
 pub const MAX_COUNT: u32 = 64;
 /// The numbers of steps that a model with step lengths has learned to draw in (turbo).
@@ -185,6 +189,8 @@ pub struct Request {
     pub skip_guidance: f32,
     /// How the flow is integrated.
     pub sampler: Sampler,
+    /// How much of a step's noise is drawn anew, 0..=2, by a sampler that does so, at flow times above 0.65. Default: the sampler's.
+    pub eta: Option<f32>,
     /// Which times are visited.
     pub schedule: Schedule,
     /// Picture size. Squares up to the size that the model was trained for, and twice and four times that, are drawn as they are.
@@ -222,6 +228,7 @@ impl Default for Request {
             guidance_interval: (0.32, 1.0),
             skip_guidance: 0.5,
             sampler: Sampler::default(),
+            eta: None,
             schedule: Schedule::Shifted(3.0),
             size: None,
             enlarge: None,
@@ -246,6 +253,7 @@ impl Request {
         range("guidance_interval", low, 0.0, 1.0)?;
         range("guidance_interval", high, low, 1.0)?;
         range("skip_guidance", self.skip_guidance, 0.0, MAX_SKIP_GUIDANCE)?;
+        range("eta", self.eta.unwrap_or_default(), 0.0, MAX_ETA)?;
         if let Schedule::Shifted(shift) = self.schedule {
             range("schedule", shift, 0.1, 10.0)?;
         }
@@ -258,6 +266,14 @@ impl Request {
             range("strength", start.strength, 0.01, 1.0)?;
         }
         check_seeds(self.seed, self.variation, self.count)
+    }
+
+    /// How much of a step's noise the sampler draws anew.
+    pub fn eta(&self) -> f32 {
+        match self.sampler {
+            Sampler::DpmPp2MSde => self.eta.unwrap_or(self.sampler.default_eta()),
+            Sampler::Euler | Sampler::Heun | Sampler::DpmPp2M => 0.0,
+        }
     }
 
     /// Seed and variation of a picture.
@@ -338,6 +354,7 @@ impl Request {
             ("guidance_interval", self.guidance_interval != usual.guidance_interval),
             ("skip_guidance", self.skip_guidance != usual.skip_guidance),
             ("sampler", self.sampler != usual.sampler),
+            ("eta", self.eta.is_some()),
             ("schedule", self.schedule != usual.schedule),
             ("start", self.start.is_some()),
         ];

@@ -3,7 +3,7 @@
 
 use engine::{
     CancelToken, Engine, EngineError, Event, Image, Model, ModelInfo, Options, PrecisionChoice, Recipe, Request, Size,
-    Start,
+    Start, Variation,
 };
 use graph::Parameters;
 use models::jit;
@@ -76,10 +76,12 @@ fn threads_do_not_change_a_bit() {
 fn a_picture_is_the_same_alone_and_in_company_and_after_other_jobs() {
     let mut engine = fresh(2, PrecisionChoice::Auto);
     // Eight and then three, and eight and then four, which with guidance are as many items as eight without it.
-    for (count, steps) in [(11, 4), (12, 8)] {
-        let together = draw(&mut engine, &Request { count, steps, ..request() });
+    for (count, steps, sampler) in
+        [(11, 4, Sampler::default()), (12, 8, Sampler::default()), (11, 4, Sampler::DpmPp2MSde)]
+    {
+        let together = draw(&mut engine, &Request { count, steps, sampler, ..request() });
         for (i, image) in together.iter().enumerate() {
-            let alone = draw(&mut engine, &Request { seed: 5 + i as u64, steps, ..request() });
+            let alone = draw(&mut engine, &Request { seed: 5 + i as u64, steps, sampler, ..request() });
             assert_eq!(&alone[0], image, "picture {i} of {count}");
         }
     }
@@ -123,6 +125,25 @@ fn every_part_of_the_request_matters() {
     ] {
         assert_ne!(draw(&mut engine, &other)[0].pixels, expected[0].pixels, "{other:?}");
     }
+}
+
+/// The noise that is drawn anew on the way belongs to the seed, too: little of it gives nearly the picture without it, and all of
+/// another seed's is that seed's picture.
+#[test]
+fn new_noise_on_the_way_follows_the_seed() {
+    let mut engine = fresh(2, PrecisionChoice::Auto);
+    let stochastic = Request { sampler: Sampler::DpmPp2MSde, steps: 6, ..request() };
+    let mut pixels = |request: &Request| draw(&mut engine, request).remove(0).pixels;
+    let usual = pixels(&stochastic);
+    assert_eq!(pixels(&Request { eta: Some(0.5), ..stochastic.clone() }), usual);
+    assert_ne!(pixels(&Request { eta: Some(1.0), ..stochastic.clone() }), usual);
+    let without = pixels(&Request { eta: Some(0.0), ..stochastic.clone() });
+    assert_eq!(without, pixels(&Request { sampler: Sampler::DpmPp2M, ..stochastic.clone() }));
+    assert_ne!(without, usual);
+    let varied = |strength| Request { variation: Some(Variation { seed: 9, strength }), ..stochastic.clone() };
+    assert_eq!(pixels(&varied(0.0)), usual);
+    assert_eq!(pixels(&varied(1.0)), pixels(&Request { seed: 9, ..stochastic.clone() }));
+    assert_ne!(pixels(&varied(0.5)), usual);
 }
 
 /// Where the middle block does nothing, there is nothing to be guided away from.

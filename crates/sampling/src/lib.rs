@@ -26,7 +26,7 @@ pub use guidance::{Guidance, combine, push};
 pub use noise::{NoiseAddress, Purpose, fill_normal, fill_uniform, philox};
 pub use prediction::Prediction;
 pub use rng::{RandomSource, RandomStream};
-pub use sampler::{Predict, Sampler, Step, sample};
+pub use sampler::{NewNoise, Predict, Sampler, Step, sample};
 pub use schedule::Schedule;
 pub use sigma_samplers::{DrawNoise, SigmaSampler, SigmaStep, sample_sigmas};
 pub use sigmas::{BetaRise, Betas, DiscreteSigmas, SigmaError, SigmaSchedule};
@@ -36,7 +36,7 @@ pub use variation::slerp;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ParseError {
     /// No sampler has this name.
-    #[error("unknown sampler '{0}' (known: euler, heun, dpmpp_2m)")]
+    #[error("unknown sampler '{0}' (known: euler, heun, dpmpp_2m, dpmpp_2m_sde)")]
     Sampler(String),
     /// No schedule has this name, or its shift is out of range.
     #[error("unknown schedule '{0}' (known: linear, shifted, shifted:X with X in 0.1..=10)")]

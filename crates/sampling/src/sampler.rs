@@ -8,13 +8,15 @@
 //! * `dpmpp_2m`: Lu et al., arXiv 2211.01095, algorithm 2: `D` is extrapolated from the last two
 //!   predictions in `λ = ln((1-t)/t)`. One evaluation a step, order 2. The steps that touch
 //!   λ = ±∞ (the first, its successor, and the last) are of order 1, as in k-diffusion.
+//! * `dpmpp_2m_sde`: its stochastic form, midpoint (equation 18 of the same paper): part of the noise is drawn anew in every
+//!   step but the first, which starts from nothing else, and the last, or in those that begin above a time ([`NewNoise`]).
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ParseError;
+use crate::{DrawNoise, ParseError};
 
 /// How the flow is integrated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -29,11 +31,23 @@ pub enum Sampler {
     #[default]
     #[serde(rename = "dpmpp_2m")]
     DpmPp2M,
+    /// The same with noise that is drawn anew along the way: what went wrong before is forgotten.
+    #[serde(rename = "dpmpp_2m_sde")]
+    DpmPp2MSde,
 }
 
 impl Sampler {
     /// Every sampler.
-    pub const ALL: [Self; 3] = [Self::Euler, Self::Heun, Self::DpmPp2M];
+    pub const ALL: [Self; 4] = [Self::Euler, Self::Heun, Self::DpmPp2M, Self::DpmPp2MSde];
+
+    /// How much of a step's noise is drawn anew if nothing is said: 0 = none, 1 = as much as keeps the stochastic equation
+    /// of the training process.
+    pub fn default_eta(self) -> f32 {
+        match self {
+            Self::DpmPp2MSde => 0.5,
+            Self::Euler | Self::Heun | Self::DpmPp2M => 0.0,
+        }
+    }
 
     /// The name in requests and recipes.
     pub fn name(self) -> &'static str {
@@ -41,6 +55,7 @@ impl Sampler {
             Self::Euler => "euler",
             Self::Heun => "heun",
             Self::DpmPp2M => "dpmpp_2m",
+            Self::DpmPp2MSde => "dpmpp_2m_sde",
         }
     }
 
@@ -89,17 +104,34 @@ pub struct Step<'a> {
     pub x_hat: &'a [f32],
 }
 
+/// What a stochastic sampler draws anew; others draw nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NewNoise {
+    /// How much of a step's noise, 0 or more: 1 is as much as keeps the stochastic equation of the training process.
+    pub eta: f32,
+    /// Only in steps that begin above this time.
+    pub above: f32,
+}
+
+impl NewNoise {
+    /// Nothing.
+    pub const NONE: Self = Self { eta: 0.0, above: 0.0 };
+}
+
 /// The network: `x̂ = predict(z, t)`, as long as `z`.
 pub type Predict<'a, E> = dyn FnMut(&[f32], f32) -> Result<Vec<f32>, E> + 'a;
 
 /// Integrates from `noise` at `times[0]` to `times.last()`. `predict(z, t)` gives `x̂`, as long as
-/// `z`; `on_step` runs after each step. An error of either ends the run: this is also how a run is
-/// cancelled. `times` must fall strictly inside [0, 1]; with fewer than two the noise comes back.
+/// `z`; `draw` gives noise of the deviation of `noise` at t = 1; `on_step` runs after each step. An error of `predict` or
+/// `on_step` ends the run: this is also how a run is cancelled. `times` must fall strictly inside [0, 1]; with fewer than
+/// two the noise comes back.
 pub fn sample<E>(
     sampler: Sampler,
+    new: NewNoise,
     times: &[f32],
     noise: Vec<f32>,
     predict: &mut Predict<'_, E>,
+    draw: &mut DrawNoise<'_>,
     on_step: &mut dyn FnMut(Step<'_>) -> Result<(), E>,
 ) -> Result<Vec<f32>, E> {
     let mut z = noise;
@@ -112,6 +144,15 @@ pub fn sample<E>(
             Sampler::Euler => euler_step(&mut z, &x_hat, t, s),
             Sampler::Heun => heun_step(&mut z, &x_hat, t, s, predict)?,
             Sampler::DpmPp2M => dpmpp_2m_step(&mut z, &x_hat, t, s, previous.as_ref()),
+            Sampler::DpmPp2MSde => {
+                let eta = if t > new.above { new.eta } else { 0.0 };
+                let added = dpmpp_2m_sde_step(&mut z, &x_hat, t, s, previous.as_ref(), eta);
+                if added > 0.0 {
+                    let mut fresh = vec![0.0; z.len()];
+                    draw(i, &mut fresh);
+                    z.iter_mut().zip(fresh).for_each(|(z, fresh)| *z += added * fresh);
+                }
+            }
         }
         on_step(Step { done: i + 1, steps, t: s, z: &z, x_hat: &x_hat })?;
         previous = Some(Previous { t, x_hat });
@@ -150,19 +191,42 @@ fn heun_step<E>(z: &mut Vec<f32>, x_hat: &[f32], t: f32, s: f32, predict: &mut P
     Ok(())
 }
 
-/// One multistep step: `D = x̂ + h/(2·h_last)·(x̂ - x̂_last)` with steps `h` measured in λ.
-fn dpmpp_2m_step(z: &mut [f32], x_hat: &[f32], t: f32, s: f32, previous: Option<&Previous>) {
-    let lambda = |t: f32| ((1.0 - f64::from(t)) / f64::from(t)).ln();
+fn lambda(t: f32) -> f64 {
+    ((1.0 - f64::from(t)) / f64::from(t)).ln()
+}
+
+/// What a multistep step trusts: `D = x̂ + h/(2·h_last)·(x̂ - x̂_last)` with steps `h` measured in λ.
+fn extrapolated(x_hat: &[f32], t: f32, s: f32, previous: Option<&Previous>) -> Vec<f32> {
     match previous {
         Some(last) if s > 0.0 && last.t < 1.0 => {
             let ratio = (lambda(s) - lambda(t)) / (lambda(t) - lambda(last.t));
             let extrapolate = (0.5 * ratio) as f32;
-            let d: Vec<f32> =
-                x_hat.iter().zip(&last.x_hat).map(|(&now, &before)| now + extrapolate * (now - before)).collect();
-            euler_step(z, &d, t, s);
+            x_hat.iter().zip(&last.x_hat).map(|(&now, &before)| now + extrapolate * (now - before)).collect()
         }
-        _ => euler_step(z, x_hat, t, s),
+        _ => x_hat.to_vec(),
     }
+}
+
+fn dpmpp_2m_step(z: &mut [f32], x_hat: &[f32], t: f32, s: f32, previous: Option<&Previous>) {
+    euler_step(z, &extrapolated(x_hat, t, s, previous), t, s);
+}
+
+/// `z := (s/t)·e^{-ηh}·z + (1 - s)·(1 - (σ_s/σ_t)·e^{-ηh})·D` with `σ = t/(1 - t)`; gives the deviation of the noise to be added,
+/// `s·√(1 - e^{-2ηh})`. Where h is infinite, at t = 1 and s = 0, as without new noise.
+fn dpmpp_2m_sde_step(z: &mut [f32], x_hat: &[f32], t: f32, s: f32, previous: Option<&Previous>, eta: f32) -> f32 {
+    let d = extrapolated(x_hat, t, s, previous);
+    if eta == 0.0 || t >= 1.0 || s <= 0.0 {
+        euler_step(z, &d, t, s);
+        return 0.0;
+    }
+    let way = f64::from(eta) * (lambda(s) - lambda(t));
+    let (t, s) = (f64::from(t), f64::from(s));
+    let keep = s / t * (-way).exp();
+    let take = (1.0 - s) - (1.0 - t) * keep;
+    for (z, d) in z.iter_mut().zip(d) {
+        *z = keep as f32 * *z + take as f32 * d;
+    }
+    (s * (1.0 - (-2.0 * way).exp()).sqrt()) as f32
 }
 
 #[cfg(test)]
@@ -184,6 +248,15 @@ mod tests {
         Ok(z.iter().map(|&z| (MEAN + gain * (f64::from(z) - (1.0 - t) * MEAN)) as f32).collect())
     }
 
+    fn no_noise(_: usize, _: &mut [f32]) {
+        panic!("drawn without a need");
+    }
+
+    /// A number of its own for each step, the same for every element.
+    fn some_noise(step: usize, noise: &mut [f32]) {
+        noise.fill((step as f32).sin());
+    }
+
     /// Largest error at the end of `times` against the exact flow.
     fn error(sampler: Sampler, times: &[f32]) -> f64 {
         let deviation = |t: f32| (1.0 - f64::from(t)).hypot(f64::from(t) / DEVIATION) * DEVIATION;
@@ -192,7 +265,7 @@ mod tests {
         let noise = vec![1.3_f32, -0.8, 0.2];
         let exact: Vec<f64> =
             noise.iter().map(|&z| mean(s) + deviation(s) / deviation(t) * (f64::from(z) - mean(t))).collect();
-        let got = sample(sampler, times, noise, &mut predict, &mut |_| Ok(())).unwrap();
+        let got = sample(sampler, NewNoise::NONE, times, noise, &mut predict, &mut no_noise, &mut |_| Ok(())).unwrap();
         got.iter().zip(exact).map(|(&g, e)| (f64::from(g) - e).abs()).fold(0.0, f64::max)
     }
 
@@ -211,7 +284,8 @@ mod tests {
 
     #[test]
     fn second_order_beats_first_at_25_steps() {
-        let [euler, heun, dpmpp] = Sampler::ALL.map(|s| error(s, &Schedule::Linear.times(25)));
+        let [euler, heun, dpmpp, sde] = Sampler::ALL.map(|s| error(s, &Schedule::Linear.times(25)));
+        assert_eq!(sde, dpmpp, "without new noise");
         assert!(heun < 0.2 * euler && dpmpp < 0.5 * euler, "{euler} {heun} {dpmpp}");
     }
 
@@ -221,9 +295,11 @@ mod tests {
             for steps in [1, 2, 7] {
                 let got = sample(
                     sampler,
+                    NewNoise { eta: 0.7, above: 0.3 },
                     &Schedule::Linear.times(steps),
                     vec![5.0, -3.0],
                     &mut |_, _| Ok::<_, Infallible>(vec![0.25, -0.5]),
+                    &mut some_noise,
                     &mut |_| Ok(()),
                 )
                 .unwrap();
@@ -243,12 +319,14 @@ mod tests {
             let mut states = Vec::new();
             sample(
                 sampler,
+                NewNoise { eta: sampler.default_eta(), above: 0.0 },
                 &times,
                 vec![2.0],
                 &mut |z, t| {
                     seen.push(t);
                     Ok::<_, Infallible>(vec![0.5 * z[0]])
                 },
+                &mut some_noise,
                 &mut |step| {
                     states.push((step.done, step.steps, step.t, step.z[0]));
                     Ok(())
@@ -269,12 +347,14 @@ mod tests {
         let mut calls = 0;
         let result = sample(
             Sampler::Euler,
+            NewNoise::NONE,
             &Schedule::Linear.times(10),
             vec![0.0],
             &mut |z, _| {
                 calls += 1;
                 Ok(z.to_vec())
             },
+            &mut no_noise,
             &mut |step| {
                 if step.done == 3 { Err("cancelled") } else { Ok(()) }
             },
@@ -286,11 +366,74 @@ mod tests {
     fn elements_do_not_see_each_other() {
         let times = Schedule::Linear.times(9);
         for sampler in Sampler::ALL {
-            let run = |noise: Vec<f32>| sample(sampler, &times, noise, &mut predict, &mut |_| Ok(())).unwrap();
+            let run = |noise: Vec<f32>| {
+                let new = NewNoise { eta: sampler.default_eta(), above: 0.2 };
+                sample(sampler, new, &times, noise, &mut predict, &mut some_noise, &mut |_| Ok(())).unwrap()
+            };
             let together = run(vec![0.1, -2.0, 0.7]);
             for (i, z) in [0.1, -2.0, 0.7].into_iter().enumerate() {
                 assert_eq!(run(vec![z])[0].to_bits(), together[i].to_bits());
             }
+        }
+    }
+    /// `y = z / (1 - t)` at `σ = t / (1 - t)` walks as Stable Diffusion's sampler does, which agrees with k-diffusion.
+    #[test]
+    fn new_noise_is_drawn_as_in_sigma_space() {
+        let times = [0.9, 0.7, 0.4, 0.2, 0.05];
+        for eta in [0.0, 0.5, 1.0] {
+            let got = sample(
+                Sampler::DpmPp2MSde,
+                NewNoise { eta, above: 0.0 },
+                &times,
+                vec![1.3, -0.8],
+                &mut predict,
+                &mut some_noise,
+                &mut |_| Ok(()),
+            );
+            let sigmas = times.map(|t| t / (1.0 - t));
+            let walked = crate::sample_sigmas(
+                crate::SigmaSampler::DpmPp2MSde,
+                eta,
+                &sigmas,
+                vec![1.3 / (1.0 - times[0]), -0.8 / (1.0 - times[0])],
+                &mut |y, sigma| {
+                    let t = sigma / (1.0 + sigma);
+                    predict(&y.iter().map(|y| (1.0 - t) * y).collect::<Vec<_>>(), t)
+                },
+                &mut some_noise,
+                &mut |_| Ok(()),
+            );
+            for (got, walked) in got.unwrap().iter().zip(walked.unwrap()) {
+                assert!((got - (1.0 - times[4]) * walked).abs() <= 2e-6, "{eta}: {got} {walked}");
+            }
+        }
+    }
+
+    /// New noise or not, pictures come from the same distribution.
+    #[test]
+    fn new_noise_keeps_the_distribution() {
+        use crate::{NoiseAddress, Purpose, fill_normal};
+        const COUNT: usize = 20_000;
+        let draw = |step: usize, noise: &mut [f32]| {
+            fill_normal(NoiseAddress { seed: 4, image: 0, step: step as u32, purpose: Purpose::Step }, noise);
+        };
+        for eta in [0.0, 0.5, 1.0] {
+            let mut noise = vec![0.0; COUNT];
+            draw(1000, &mut noise);
+            let times = Schedule::Shifted(3.0).times(100);
+            // From some time on without new noise, too.
+            let (sampler, new) = (Sampler::DpmPp2MSde, NewNoise { eta, above: 0.4 });
+            let got =
+                sample(sampler, new, &times, noise.clone(), &mut predict, &mut |i, n| draw(i, n), &mut |_| Ok(()))
+                    .unwrap();
+            let mean = got.iter().map(|&x| f64::from(x)).sum::<f64>() / COUNT as f64;
+            let deviation = (got.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / COUNT as f64).sqrt();
+            assert!((mean - MEAN).abs() < 0.01, "{eta}: {mean}");
+            assert!((deviation - DEVIATION).abs() < 0.01, "{eta}: {deviation}");
+            // With new noise the first is forgotten.
+            let alike = got.iter().zip(&noise).map(|(&x, &z)| (f64::from(x) - mean) * f64::from(z)).sum::<f64>();
+            let alike = alike / COUNT as f64 / deviation;
+            assert!(if eta == 0.0 { alike > 0.95 } else { alike < 0.1 }, "{eta}: {alike}");
         }
     }
 }

@@ -103,7 +103,6 @@ impl JobArgs {
             clip_skip: own.clip_skip,
             prediction: own.prediction.clone(),
             guidance_rescale: own.guidance_rescale,
-            eta: own.eta,
             tile: own.tile,
             ..self.sampling.order()
         }
@@ -152,9 +151,6 @@ pub struct StableDiffusionArgs {
     /// How much contrast that guidance added is taken back, 0 to 1 [default: 0].
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = STABLE_DIFFUSION)]
     pub guidance_rescale: Option<f32>,
-    /// How much of a step's noise is drawn anew, 0 to 2 [default: the sampler's].
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = STABLE_DIFFUSION)]
-    pub eta: Option<f32>,
     /// Tiles of the autoencoder: auto, off, or their side in pixels; they need less memory [default: auto].
     #[arg(long, value_name = "N", help_heading = STABLE_DIFFUSION)]
     pub tile: Option<Tile>,

@@ -16,10 +16,14 @@ pub struct SamplingArgs {
     /// firmer; 0 turns it off [default: 0.5]; not for Stable Diffusion.
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub skip_guidance: Option<f32>,
-    /// Sampler: euler, heun or dpmpp_2m; Stable Diffusion also euler_ancestral, ddim, dpmpp_2m_sde, uni_pc, lcm [default:
+    /// Sampler: euler, heun, dpmpp_2m or dpmpp_2m_sde; Stable Diffusion also euler_ancestral, ddim, uni_pc, lcm [default:
     /// dpmpp_2m].
     #[arg(long, value_name = "NAME")]
     pub sampler: Option<String>,
+    /// How much of a step's noise is drawn anew, 0 to 2, by samplers that do so [default: the sampler's; for dpmpp_2m_sde 0.5,
+    /// Stable Diffusion: 1].
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub eta: Option<f32>,
     /// Schedule: linear, shifted or shifted:X (X > 1 spends more steps near the noise) [default: shifted:3]; Stable Diffusion:
     /// normal, karras, exponential, simple, sgm_uniform, trailing, leading [default: karras].
     #[arg(long, value_name = "NAME")]
@@ -34,6 +38,7 @@ impl SamplingArgs {
             guidance_interval: self.guidance_interval.map(|interval| (interval.low, interval.high)),
             skip_guidance: self.skip_guidance,
             sampler: self.sampler.clone(),
+            eta: self.eta,
             schedule: self.schedule.clone(),
             ..Order::default()
         }

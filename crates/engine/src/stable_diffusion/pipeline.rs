@@ -6,7 +6,8 @@ use std::time::Instant;
 use graph::Precision;
 use kernels::Cpu;
 use sampling::{
-    DiscreteSigmas, Prediction, RandomStream, SigmaSchedule, SigmaStep, combine, guidance, sample, sample_sigmas, slerp,
+    DiscreteSigmas, NewNoise, Prediction, RandomStream, SigmaSchedule, SigmaStep, combine, guidance, sample,
+    sample_sigmas, slerp,
 };
 
 use super::digests::{Digest, Digests};
@@ -242,7 +243,15 @@ impl Pipeline {
         let Job { request, levels, .. } = job;
         if job.prediction == Prediction::Flow {
             let sampler = flow_sampler(request.sampler)?;
-            return sample(sampler, levels, x, &mut denoise, &mut |step| on_step(step.done, step.steps, step.x_hat));
+            return sample(
+                sampler,
+                NewNoise { eta: request.eta(), above: 0.0 },
+                levels,
+                x,
+                &mut denoise,
+                &mut |_, noise| noise.copy_from_slice(&draw()),
+                &mut |step| on_step(step.done, step.steps, step.x_hat),
+            );
         }
         sample_sigmas(
             request.sampler,

@@ -7,7 +7,7 @@ use sampling::{DiscreteSigmas, Guidance, Prediction, RandomSource, SigmaSampler,
 use serde::{Deserialize, Serialize};
 
 use super::Architecture;
-use crate::request::{check_seeds, range, seeds, text};
+use crate::request::{MAX_ETA, check_seeds, range, seeds, text};
 use crate::{EngineError, MAX_COUNT, MAX_GUIDANCE, MAX_STEPS, Preset, Size, Start, Variation};
 
 /// Smallest side in pixels.
@@ -22,8 +22,6 @@ const TILE_STEP: u32 = 64;
 const AUTO_TILE: u32 = 512;
 /// Above this many pixels `auto` tiles. By size alone: the same request must give the same pixels on every machine.
 const AUTO_PIXELS: u64 = 1280 * 1280;
-/// Sigma sampling has no eta above this.
-const MAX_ETA: f32 = 2.0;
 
 /// In which pieces the autoencoder works. Tiles need less memory and change pixels a little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

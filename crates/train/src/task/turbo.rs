@@ -20,7 +20,7 @@ use graph::{Executor, Graph, PackedParameters, Parameters};
 use kernels::Cpu;
 use models::jit;
 use sampling::noise::{Purpose, fill_normal, fill_uniform};
-use sampling::{Guidance, Sampler, combine, sample};
+use sampling::{Guidance, NewNoise, Sampler, combine, sample};
 
 use super::picture::{Drawing, load};
 use super::{Start, Task};
@@ -304,6 +304,7 @@ impl Teacher {
         let mut evaluation = 0;
         sample(
             Sampler::DpmPp2M,
+            NewNoise::NONE,
             times,
             noise,
             &mut |z, t| {
@@ -326,6 +327,7 @@ impl Teacher {
                 combine(guidance.scale_at(t), without, &mut prediction);
                 Ok::<_, TrainError>(prediction)
             },
+            &mut |_, _| {},
             &mut |step| {
                 if let Some(stop) = visits.iter().position(|&visit| visit == step.done) {
                     stops[stop] = step.z.to_vec();
@@ -357,8 +359,15 @@ mod tests {
             let mut x = [0.0; 2];
             target(jump, &from, &to, &mut x);
             let times = [time(jump.0), time(jump.1)];
-            let landed =
-                sample(Sampler::Euler, &times, from.to_vec(), &mut |_, _| Ok::<_, ()>(x.to_vec()), &mut |_| Ok(()));
+            let landed = sample(
+                Sampler::Euler,
+                NewNoise::NONE,
+                &times,
+                from.to_vec(),
+                &mut |_, _| Ok::<_, ()>(x.to_vec()),
+                &mut |_, _| {},
+                &mut |_| Ok(()),
+            );
             for (landed, to) in landed.unwrap().iter().zip(to) {
                 assert!((landed - to).abs() < 1e-5, "{jump:?}");
             }
