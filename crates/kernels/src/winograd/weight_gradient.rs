@@ -21,7 +21,8 @@ use crate::winograd::{Squares, fits, pixels};
 
 /// Output channels of a block.
 const BLOCK: usize = 64;
-/// Steps that are multiplied together. In f32 a step is a square; in pairs it is two, and as many as AMX wants steps.
+/// Steps that are multiplied together. A step is a square, where two are stored as a pair both; 32 squares that are packed as pairs are the 16 steps
+/// that AMX wants.
 const CHUNK: usize = 32;
 /// Wanted tasks: enough to balance a few threads, few enough to keep adding their sums cheap.
 const TASKS: usize = 8;
