@@ -376,6 +376,7 @@ mod tests {
             }
         }
     }
+
     /// `y = z / (1 - t)` at `σ = t / (1 - t)` walks as Stable Diffusion's sampler does, which agrees with k-diffusion.
     #[test]
     fn new_noise_is_drawn_as_in_sigma_space() {
