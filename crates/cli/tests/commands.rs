@@ -409,6 +409,22 @@ fn an_evaluation_says_how_far_it_is_and_writes_its_report() {
 }
 
 #[test]
+fn a_sheet_is_drawn_in_the_steps_and_with_the_settings_asked_for() {
+    let room = Room::new();
+    let sheet = |name: &str, options: &[&str]| {
+        let args = ["eval", "model.safetensors", "--suite", "sheet", "-o", name];
+        let output = room.command(&args).args(options).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        formats::picture::read(&room.path(name)).unwrap()
+    };
+    let usual = sheet("usual.png", &["--steps", "2"]);
+    assert!(sheet("same.png", &["--steps", "2", "--guidance", "3"]).pixels == usual.pixels);
+    assert!(sheet("other.png", &["--steps", "2", "--guidance", "9"]).pixels != usual.pixels);
+    assert_eq!(sheet("both.png", &["--steps", "1,2"]).height, 2 * usual.height);
+    refused(&room, &room.run(&["eval", "model.safetensors", "--suite", "sheet", "--guidance", "31"]), 2, "guidance");
+}
+
+#[test]
 fn an_interruption_has_code_130_and_leaves_nothing() {
     let room = Room::new();
     for signal in ["-INT", "-TERM"] {

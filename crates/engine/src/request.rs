@@ -253,7 +253,12 @@ impl Request {
         range("guidance_interval", low, 0.0, 1.0)?;
         range("guidance_interval", high, low, 1.0)?;
         range("skip_guidance", self.skip_guidance, 0.0, MAX_SKIP_GUIDANCE)?;
-        range("eta", self.eta.unwrap_or_default(), 0.0, MAX_ETA)?;
+        let eta = self.eta.unwrap_or_default();
+        range("eta", eta, 0.0, MAX_ETA)?;
+        if eta > 0.0 && !self.sampler.draws_noise() {
+            let message = format!("{eta}: {} draws no noise anew; dpmpp_2m_sde does", self.sampler);
+            return Err(EngineError::field("eta", message));
+        }
         if let Schedule::Shifted(shift) = self.schedule {
             range("schedule", shift, 0.1, 10.0)?;
         }
@@ -270,10 +275,7 @@ impl Request {
 
     /// How much of a step's noise the sampler draws anew.
     pub fn eta(&self) -> f32 {
-        match self.sampler {
-            Sampler::DpmPp2MSde => self.eta.unwrap_or(self.sampler.default_eta()),
-            Sampler::Euler | Sampler::Heun | Sampler::DpmPp2M => 0.0,
-        }
+        self.eta.unwrap_or(self.sampler.default_eta())
     }
 
     /// Seed and variation of a picture.
@@ -460,7 +462,7 @@ mod tests {
             request.validate()
         };
         type Change = fn(&mut Request);
-        let good: [Change; 11] = [
+        let good: [Change; 13] = [
             |r| r.prompt = "x".repeat(MAX_PROMPT_BYTES),
             |r| r.steps = 1,
             |r| r.steps = MAX_STEPS,
@@ -472,11 +474,13 @@ mod tests {
             |r| r.guidance_interval = (0.5, 0.5),
             |r| r.skip_guidance = 10.0,
             |r| r.schedule = Schedule::Shifted(10.0),
+            |r| (r.sampler, r.eta) = (Sampler::DpmPp2MSde, Some(MAX_ETA)),
+            |r| (r.sampler, r.eta) = (Sampler::Heun, Some(0.0)),
         ];
         for change in good {
             ok(change).unwrap();
         }
-        let bad: [(&str, Change); 24] = [
+        let bad: [(&str, Change); 26] = [
             ("enlarge", |r| r.enlarge = Some(3)),
             ("prompt", |r| r.prompt = "x".repeat(MAX_PROMPT_BYTES + 1)),
             ("negative", |r| r.negative = "x".repeat(10 << 20)),
@@ -496,6 +500,8 @@ mod tests {
             ("guidance_interval", |r| r.guidance_interval = (0.1, 1.1)),
             ("skip_guidance", |r| r.skip_guidance = -0.1),
             ("skip_guidance", |r| r.skip_guidance = f32::NAN),
+            ("eta", |r| (r.sampler, r.eta) = (Sampler::DpmPp2MSde, Some(f32::NAN))),
+            ("eta: 0.5: heun draws no noise", |r| (r.sampler, r.eta) = (Sampler::Heun, Some(0.5))),
             ("schedule", |r| r.schedule = Schedule::Shifted(f32::NAN)),
             ("seed", |r| (r.seed, r.count) = (u64::MAX, 2)),
             ("variation", |r| (r.variation, r.count) = (Some(Variation { seed: u64::MAX, strength: 0.1 }), 2)),

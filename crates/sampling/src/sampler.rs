@@ -40,6 +40,11 @@ impl Sampler {
     /// Every sampler.
     pub const ALL: [Self; 4] = [Self::Euler, Self::Heun, Self::DpmPp2M, Self::DpmPp2MSde];
 
+    /// Whether it draws noise anew, as much as an eta says.
+    pub fn draws_noise(self) -> bool {
+        self.default_eta() > 0.0
+    }
+
     /// How much of a step's noise is drawn anew if nothing is said: 0 = none, 1 = as much as keeps the stochastic equation
     /// of the training process.
     pub fn default_eta(self) -> f32 {

@@ -17,8 +17,15 @@ const COLUMNS: usize = 8;
 /// Sampler steps of a sheet.
 pub const STEPS: u32 = 25;
 
-/// Draws one picture for each prompt (seed 0 each) with the model at `path`, eight in a row, in each of these numbers of steps.
-pub fn draw(cpu: &Cpu, path: &Path, prompts: &[String], steps: &[u32]) -> Result<Canvas, TrainError> {
+/// Draws one picture for each prompt (seed 0 each) with the model at `path`, eight in a row, in each of these numbers of steps,
+/// with guidance, sampler and schedule of `settings`.
+pub fn draw(
+    cpu: &Cpu,
+    path: &Path,
+    prompts: &[String],
+    steps: &[u32],
+    settings: &Request,
+) -> Result<Canvas, TrainError> {
     let model = engine::store::open(&path.to_string_lossy())?;
     let options = Options { isa: Some(cpu.isa), threads: Some(cpu.pool.threads()), ..Options::default() };
     let mut engine = Engine::new(&model, &options)?;
@@ -28,7 +35,7 @@ pub fn draw(cpu: &Cpu, path: &Path, prompts: &[String], steps: &[u32]) -> Result
     let mut canvas = Canvas::new(columns * width, steps.len() * rows * height, WHITE);
     let asked = steps.iter().flat_map(|&steps| prompts.iter().enumerate().map(move |(i, prompt)| (steps, i, prompt)));
     for (block, (steps, i, prompt)) in asked.enumerate().map(|(n, asked)| (n / prompts.len(), asked)) {
-        let request = Request { prompt: prompt.clone(), steps, enlarge: Some(1), ..Request::default() };
+        let request = Request { prompt: prompt.clone(), steps, enlarge: Some(1), ..settings.clone() };
         let images = engine.generate(&request, &mut |_| {}, &CancelToken::new())?;
         let image = &images[0];
         let (left, top) =

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use engine::EngineError;
+use engine::{EngineError, Request};
 use train::evaluate::SuiteOptions;
 
 use super::RunArgs;
@@ -26,13 +26,13 @@ pub struct EvalArgs {
     /// Prompts of each group of the full suite, 2 to 1000.
     #[arg(long, value_name = "N", default_value_t = 96, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub questions: u32,
-    /// Numbers of sampler steps of the full suite [default: 1,2,4,8,25].
+    /// Numbers of sampler steps of the full suite [default: 1,2,4,8,25] or of the sheet [default: 25].
     #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=200))]
     pub steps: Vec<u32>,
     /// Only these groups of the full suite, such as train,held-out-styles; settings are chosen on train alone.
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     pub groups: Vec<String>,
-    /// Of the full suite's pictures.
+    /// Of the pictures on the sheet and in the full suite.
     #[command(flatten)]
     pub sampling: SamplingArgs,
     /// How to run.
@@ -44,14 +44,19 @@ impl EvalArgs {
     /// How the full suite is run.
     pub fn suite_options(&self) -> Result<SuiteOptions, EngineError> {
         let usual = SuiteOptions::default();
-        let settings = self.sampling.order().request(None)?;
-        settings.validate()?;
         Ok(SuiteOptions {
             questions: self.questions as usize,
             steps: if self.steps.is_empty() { usual.steps } else { self.steps.clone() },
             groups: self.groups.clone(),
-            settings,
+            settings: self.settings()?,
         })
+    }
+
+    /// How pictures are sampled.
+    pub fn settings(&self) -> Result<Request, EngineError> {
+        let settings = self.sampling.order().request(None)?;
+        settings.validate()?;
+        Ok(settings)
     }
 }
 

@@ -60,15 +60,16 @@ fn held_out(cpu: &kernels::Cpu, model: &Path, config: &train::TrainConfig, repor
 
 fn sheet(cpu: &kernels::Cpu, args: &EvalArgs, reporter: &Reporter) -> anyhow::Result<()> {
     let output = args.output.clone().unwrap_or_else(|| PathBuf::from("sheet.png"));
-    draw_sheet(cpu, args, &output)?;
+    let steps = if args.steps.is_empty() { &[train::samples::STEPS] } else { args.steps.as_slice() };
+    draw_sheet(cpu, args, steps, &output)?;
     reporter.event("done", json!({ "sheet": output }));
     reporter.say(&output.display().to_string());
     Ok(())
 }
 
-fn draw_sheet(cpu: &kernels::Cpu, args: &EvalArgs, output: &Path) -> anyhow::Result<()> {
+fn draw_sheet(cpu: &kernels::Cpu, args: &EvalArgs, steps: &[u32], output: &Path) -> anyhow::Result<()> {
     let prompts = train::evaluate::PROMPTS.map(String::from);
-    train::samples::draw(cpu, Path::new(&args.model), &prompts, &[train::samples::STEPS])?.write(output)?;
+    train::samples::draw(cpu, Path::new(&args.model), &prompts, steps, &args.settings()?)?.write(output)?;
     Ok(())
 }
 
@@ -107,7 +108,7 @@ fn full(cpu: &kernels::Cpu, args: &EvalArgs, reporter: &Reporter) -> anyhow::Res
     let mut tell = progress(reporter, "evaluating");
     let report = train::evaluate::full(cpu, &args.model, &data, &judge_file, &suite, &mut tell)?;
     drop(tell);
-    draw_sheet(cpu, args, &folder.join("sheet.png"))?;
+    draw_sheet(cpu, args, &[train::samples::STEPS], &folder.join("sheet.png"))?;
     formats::atomic::write_bytes_atomic(&folder.join("report.json"), &serde_json::to_vec_pretty(&report)?)?;
     let page = train::evaluate::page(&report, Some("sheet.png"));
     formats::atomic::write_bytes_atomic(&folder.join("report.html"), page.as_bytes())?;

@@ -162,6 +162,6 @@ impl Task for Finishing {
     }
 
     fn sheet(&self, cpu: &Cpu, path: &Path) -> Result<Canvas, TrainError> {
-        samples::draw(cpu, path, &self.config.report.prompts, &[samples::STEPS])
+        samples::draw(cpu, path, &self.config.report.prompts, &[samples::STEPS], &engine::Request::default())
     }
 }

@@ -114,7 +114,7 @@ impl Task for Drawing {
     }
 
     fn sheet(&self, cpu: &Cpu, path: &Path) -> Result<Canvas, TrainError> {
-        samples::draw(cpu, path, &self.config.report.prompts, &[samples::STEPS])
+        samples::draw(cpu, path, &self.config.report.prompts, &[samples::STEPS], &engine::Request::default())
     }
 }
 

@@ -214,7 +214,13 @@ impl Task for FewSteps {
     }
 
     fn sheet(&self, cpu: &Cpu, path: &Path) -> Result<Canvas, TrainError> {
-        samples::draw(cpu, path, &self.drawing.config.report.prompts, &[1, 2, 4, samples::STEPS])
+        samples::draw(
+            cpu,
+            path,
+            &self.drawing.config.report.prompts,
+            &[1, 2, 4, samples::STEPS],
+            &engine::Request::default(),
+        )
     }
 }
 
