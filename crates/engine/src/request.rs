@@ -189,8 +189,8 @@ pub struct Request {
     pub skip_guidance: f32,
     /// How the flow is integrated.
     pub sampler: Sampler,
-    /// How much of a step's noise is drawn anew, 0..=2, by a sampler that does so, at flow times above 0.65; others refuse one above 0. Default: the
-    /// sampler's.
+    /// How much of a step's noise is drawn anew, 0..=2, by a sampler that does so, at flow times above 0.65; others
+    /// refuse one above 0. Default: the sampler's.
     pub eta: Option<f32>,
     /// Which times are visited.
     pub schedule: Schedule,
