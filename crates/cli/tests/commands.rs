@@ -422,6 +422,10 @@ fn a_sheet_is_drawn_in_the_steps_and_with_the_settings_asked_for() {
     assert!(sheet("other.png", &["--steps", "2", "--guidance", "9"]).pixels != usual.pixels);
     assert_eq!(sheet("both.png", &["--steps", "1,2"]).height, 2 * usual.height);
     refused(&room, &room.run(&["eval", "model.safetensors", "--suite", "sheet", "--guidance", "31"]), 2, "guidance");
+    for option in [["--steps", "2"], ["--guidance", "2"], ["--schedule", "linear"]] {
+        let args = [&["eval", "model.safetensors", "--suite", "held-out"], &option[..]].concat();
+        refused(&room, &room.run(&args), 2, "draws no pictures");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use engine::{EngineError, Request};
+use engine::{EngineError, Order, Request};
 use train::evaluate::SuiteOptions;
 
 use super::RunArgs;
@@ -50,6 +50,14 @@ impl EvalArgs {
             groups: self.groups.clone(),
             settings: self.settings()?,
         })
+    }
+
+    /// Refuses what says how pictures are drawn, for a suite that draws none.
+    pub fn draws_none(&self) -> Result<(), EngineError> {
+        let says_how = !self.steps.is_empty() || self.sampling.order() != Order::default();
+        let message =
+            "held-out draws no pictures: leave out --steps and the options of guidance, sampler and schedule".into();
+        if says_how { Err(EngineError::Field { field: "suite", message }) } else { Ok(()) }
     }
 
     /// How pictures are sampled.

@@ -22,7 +22,10 @@ const EXAMPLES: usize = 1024;
 pub fn run(args: &EvalArgs, reporter: &Reporter) -> anyhow::Result<()> {
     let (cpu, _) = args.run.options()?.resolve()?;
     match args.suite {
-        Suite::HeldOut => held_out(&cpu, &model_file(args), &config(args)?, reporter),
+        Suite::HeldOut => {
+            args.draws_none()?;
+            held_out(&cpu, &model_file(args), &config(args)?, reporter)
+        }
         Suite::Sheet => sheet(&cpu, args, reporter),
         Suite::Full => full(&cpu, args, reporter),
     }
