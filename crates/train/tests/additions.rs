@@ -99,6 +99,14 @@ fn the_network_goes_on_below_its_expert_which_stays() {
     assert!(report.is_complete() && info.config.early && info.config.finish_width == 8);
     // The network's 240, the expert's 24, and the 240 of these times.
     assert_eq!(info.pictures_seen, 504);
+
+    // Each half answers for its own times: the network has become better there, the expert is as it was.
+    let ask = |model| train::evaluate::held_out(&cpu, &late, model, 64, &mut |_| {}).unwrap();
+    let (before, after) = (ask(model.as_path()), ask(written.as_path()));
+    let times: Vec<_> = after.iter().map(|split| split.times).collect();
+    assert_eq!(times, [[0.0, 0.65], [0.65, 1.0]]);
+    assert!(after[0].loss < 0.9 * before[0].loss, "{before:?} {after:?}");
+    assert_eq!(after[1].loss.to_bits(), before[1].loss.to_bits());
 }
 
 #[test]

@@ -49,12 +49,18 @@ fn held_out(cpu: &kernels::Cpu, model: &Path, config: &train::TrainConfig, repor
         bar.set_position((100.0 * share) as u64);
     })?;
     bar.finish_and_clear();
-    reporter.say(&format!("{:<24}{:>9}{:>10}{:>12}{:>12}", "split", "records", "examples", "loss", "shuffled"));
+    let names = ("split", "times", "records", "examples", "loss", "shuffled");
+    reporter.say(&format!("{:<20}{:>10}{:>9}{:>10}{:>12}{:>12}", names.0, names.1, names.2, names.3, names.4, names.5));
     for split in &results {
         reporter.event("split", serde_json::to_value(split)?);
         reporter.say(&format!(
-            "{:<24}{:>9}{:>10}{:>12.5}{:>12.5}",
-            split.split, split.records, split.examples, split.loss, split.shuffled_loss
+            "{:<20}{:>10}{:>9}{:>10}{:>12.5}{:>12.5}",
+            split.split,
+            format!("{}-{}", split.times[0], split.times[1]),
+            split.records,
+            split.examples,
+            split.loss,
+            split.shuffled_loss
         ));
     }
     reporter.event("done", json!({ "splits": results.len() }));

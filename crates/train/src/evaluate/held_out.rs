@@ -6,11 +6,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use data::{Dataset, Split};
+use data::{DataError, Dataset, Split};
+use engine::ModelInfo;
 use formats::safetensors::File;
-use graph::{Executor, PackedParameters};
+use graph::{Executor, PackedParameters, Parameters};
 use kernels::Cpu;
-use models::jit;
+use models::jit::{self, early};
 use serde::Serialize;
 
 use crate::TrainError;
@@ -25,6 +26,8 @@ use crate::trainer::precision;
 pub struct SplitLoss {
     /// Name of the split.
     pub split: &'static str,
+    /// The flow times of the examples lie from the first to the second.
+    pub times: [f32; 2],
     /// Pictures in it.
     pub records: usize,
     /// Examples evaluated.
@@ -35,8 +38,27 @@ pub struct SplitLoss {
     pub shuffled_loss: f64,
 }
 
-/// The loss of the network of the model at `path`, without finisher or early expert, on every split of the data in `config`, over
-/// about `examples` examples each.
+/// A network of a model, and the flow times that it draws.
+struct Half {
+    network: jit::Config,
+    parameters: Parameters,
+    times: [f32; 2],
+}
+
+/// The networks that a model's pictures come from, without its finisher: one, or with an early expert two.
+fn halves(file: &File, model: &jit::Config) -> Result<Vec<Half>, TrainError> {
+    let network = jit::Config { early: false, finish_width: 0, ..model.clone() };
+    let parameters = load(file, &jit::parameters(&network))?;
+    let Some(expert) = early::config(model) else {
+        return Ok(vec![Half { network, parameters, times: [0.0, 1.0] }]);
+    };
+    let whole = load(file, &jit::parameters(model))?;
+    let late = Half { network, parameters, times: [0.0, early::UNTIL] };
+    Ok(vec![late, Half { network: expert, parameters: early::without_prefix(&whole)?, times: [early::UNTIL, 1.0] }])
+}
+
+/// The loss of the model at `path`, without its finisher, on every split of the data in `config`, over about `examples` examples
+/// each; of a model with an early expert for its two networks, each on the times that it draws.
 /// `progress` hears the finished share in [0, 1].
 pub fn held_out(
     cpu: &Cpu,
@@ -45,11 +67,31 @@ pub fn held_out(
     examples: usize,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Vec<SplitLoss>, TrainError> {
-    let specs = jit::parameters(&config.model);
-    let parameters = load(&File::open(path)?, &specs)?;
+    let file = File::open(path)?;
+    let info = ModelInfo::from_metadata(file.name(), file.metadata())?;
+    let halves = halves(&file, &info.config)?;
+    let splits = Split::ALL.len() * halves.len();
+    let mut results = Vec::new();
+    for (i, half) in halves.into_iter().enumerate() {
+        let config = TrainConfig { model: half.network, text_tokens: info.text_tokens, ..config.clone() };
+        let mut tell = |split: f64| progress(((i * Split::ALL.len()) as f64 + split) / splits as f64);
+        results.extend(losses(cpu, &config, &half.parameters, half.times, examples, &mut tell)?);
+    }
+    Ok(results)
+}
+
+/// The losses of one network; `progress` hears how many splits are finished.
+fn losses(
+    cpu: &Cpu,
+    config: &TrainConfig,
+    parameters: &Parameters,
+    times: [f32; 2],
+    examples: usize,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Vec<SplitLoss>, TrainError> {
     let graph = Arc::new(loss_graph(config, config.batch)?);
     let precision = precision(cpu, config.precision);
-    let packed = Arc::new(PackedParameters::new(cpu, &[&graph], &parameters, precision)?);
+    let packed = Arc::new(PackedParameters::new(cpu, &[&graph], parameters, precision)?);
     let mut executor = Executor::new(cpu, graph, packed)?;
     let encoder = engine::open_text_encoder(cpu, precision)?.0;
     let mut states = CaptionStates::new(encoder, config.text_tokens, 1 << 28);
@@ -58,14 +100,15 @@ pub fn held_out(
     let mut results = Vec::new();
     for (index, split) in Split::ALL.into_iter().enumerate() {
         let dataset = match Dataset::open(&config.data, config.resolution, split) {
-            Ok(dataset) if !dataset.is_empty() => dataset,
-            Ok(_) => continue,
+            Ok(dataset) => dataset,
+            // A folder of pictures has nothing but a training split.
+            Err(DataError::Empty { .. }) if split != Split::Train => continue,
             Err(error) => return Err(error.into()),
         };
         let examples = Examples {
             dataset: &dataset,
             flow: &config.flow,
-            times: [0.0, 1.0],
+            times,
             noise_scale: config.model.noise_scale,
             mirror: 0.0,
             seed: config.seed ^ 0x5EED,
@@ -83,10 +126,11 @@ pub fn held_out(
             loss += ask(&batch)?;
             batch.rotate_captions();
             shuffled += ask(&batch)?;
-            progress((index as f64 + (round + 1) as f64 / rounds as f64) / Split::ALL.len() as f64);
+            progress(index as f64 + (round + 1) as f64 / rounds as f64);
         }
         results.push(SplitLoss {
             split: split.name(),
+            times,
             records: dataset.len(),
             examples: rounds * config.batch,
             loss: loss / rounds as f64,
