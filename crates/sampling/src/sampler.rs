@@ -28,10 +28,10 @@ pub enum Sampler {
     #[serde(rename = "heun")]
     Heun,
     /// Second-order multistep, one evaluation a step.
-    #[default]
     #[serde(rename = "dpmpp_2m")]
     DpmPp2M,
     /// The same with noise that is drawn anew along the way: what went wrong before is forgotten.
+    #[default]
     #[serde(rename = "dpmpp_2m_sde")]
     DpmPp2MSde,
 }

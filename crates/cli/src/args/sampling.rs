@@ -17,7 +17,7 @@ pub struct SamplingArgs {
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub skip_guidance: Option<f32>,
     /// Sampler: euler, heun, dpmpp_2m or dpmpp_2m_sde; Stable Diffusion also euler_ancestral, ddim, uni_pc, lcm [default:
-    /// dpmpp_2m].
+    /// dpmpp_2m_sde; Stable Diffusion: dpmpp_2m].
     #[arg(long, value_name = "NAME")]
     pub sampler: Option<String>,
     /// How much of a step's noise is drawn anew, 0 to 2, by samplers that do so [default: the sampler's; for dpmpp_2m_sde 0.5,
