@@ -439,7 +439,7 @@ fn the_winner_begins_the_next_round() {
     let server = Server::start(folder.path());
     let brief = json!({
         "name": "Spring", "prompt": "a {colour} bicycle in {city}", "style": "{prompt}, {season}", "negative": "rain",
-        "size": "32x32", "candidates": 2, "draft_preset": "draft", "texts": ["headline"], "deadline": "2027-03-01",
+        "size": "96x96", "candidates": 2, "draft_preset": "draft", "texts": ["headline"], "deadline": "2027-03-01",
         "slots": { "colour": ["red", "green"], "season": ["spring"] }
     });
     let csv = "id,city,headline\nkoeln,Köln,Hallo\n";
