@@ -52,9 +52,11 @@ fn halves(file: &File, model: &jit::Config) -> Result<Vec<Half>, TrainError> {
     let Some(expert) = early::config(model) else {
         return Ok(vec![Half { network, parameters, times: [0.0, 1.0] }]);
     };
-    let whole = load(file, &jit::parameters(model))?;
+    let mut prefixed = jit::parameters(model);
+    prefixed.retain(|spec| spec.name.starts_with(early::PREFIX));
+    let own = early::without_prefix(&load(file, &prefixed)?)?;
     let late = Half { network, parameters, times: [0.0, early::UNTIL] };
-    Ok(vec![late, Half { network: expert, parameters: early::without_prefix(&whole)?, times: [early::UNTIL, 1.0] }])
+    Ok(vec![late, Half { network: expert, parameters: own, times: [early::UNTIL, 1.0] }])
 }
 
 /// The loss of the model at `path`, without its finisher, on every split of the data in `config`, over about `examples` examples
